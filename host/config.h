@@ -1,0 +1,85 @@
+// Every setting of a training run, one field per option. Names, ranges, defaults of the recipes and
+// help texts stand once, in the option table (host/options.cpp); this file is plain data.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <string>
+
+namespace lockstep {
+
+enum class PolicyKind { kMlp, kLinear };
+enum class Activation { kRelu, kLeakyRelu };
+enum class Init { kXavierUniform, kKaimingUniform, kZeros };
+enum class OptimizerKind { kAdam, kSgd, kRmsprop };
+enum class LrDecay { kConstant, kLinear, kExponential };
+enum class ReturnKind { kStepwise, kFull };
+enum class Normalize { kNone, kScale, kBatch, kEpisode };
+enum class StdKind { kPopulation, kSample };
+enum class Baseline { kNone, kBatchMean, kTimeMean, kRunningMean };
+enum class Store { kLogits, kRecompute };
+
+struct Config {
+  // what is trained
+  std::string env = "cartpole";  // name in the environment list
+  std::string recipe = "fast";   // named set of defaults
+  std::int64_t envs = 16;        // N, environments stepped side by side
+  std::uint64_t seed = 1;        // key of the counter-based generator
+  std::int64_t horizon = 0;      // 0 = episodic; T > 0 = fixed T steps an update with autoreset
+  std::string device = "auto";   // auto | cpu | cuda
+  std::int64_t threads = 0;      // 0 = all cores
+
+  // when to stop (totals of the run, also with resume); -1 = no limit
+  std::int64_t updates = -1;
+  std::int64_t episodes = -1;
+  std::int64_t steps = -1;
+  double time_limit = std::numeric_limits<double>::infinity();  // seconds
+  double until_score = 475.0;                                   // mean score that counts as solved
+  std::int64_t over = 25;                                       // episodes the mean is taken over
+  std::int64_t extra_updates = 0;  // updates after the threshold was reached
+
+  // policy
+  PolicyKind policy = PolicyKind::kMlp;
+  std::int64_t hidden = 128;  // H
+  Activation activation = Activation::kRelu;
+  double dropout = 0.0;  // probability of dropping a hidden unit
+  Init init = Init::kXavierUniform;
+  std::string init_from;  // safetensors file or checkpoint; empty = none
+
+  // estimator
+  double gamma = 1.0;  // discount
+  ReturnKind returns = ReturnKind::kStepwise;
+  Normalize normalize = Normalize::kScale;
+  StdKind std_kind = StdKind::kPopulation;
+  Baseline baseline = Baseline::kTimeMean;
+  double entropy_coef = 0.0;
+  Store store = Store::kLogits;
+
+  // optimiser
+  OptimizerKind optimizer = OptimizerKind::kAdam;
+  double lr = 0.03;
+  LrDecay lr_decay = LrDecay::kConstant;
+  std::int64_t lr_decay_updates = 1000;  // linear: rate 0 here; exponential: a tenth here
+  double momentum = 0.0;
+  double weight_decay = 0.0;            // added to the gradient (L2)
+  double decoupled_weight_decay = 0.0;  // AdamW's: shrinks the parameter directly
+  double beta1 = 0.9;                   // Adam
+  double beta2 = 0.999;                 // Adam
+  double alpha = 0.99;                  // RMSProp's smoothing
+  double eps = 1e-8;
+  double max_grad_norm = 0.0;  // 0 = no clipping
+
+  // what is written
+  std::string out;                    // run folder; empty = runs/<env>-<next number>
+  bool force = false;                 // overwrite an existing run folder
+  std::int64_t checkpoint_every = 0;  // updates; 0 = only at the end
+  std::int64_t keep = 3;              // checkpoints kept
+  std::string resume;                 // run folder to continue
+  std::int64_t log_every = 1;         // updates
+  std::int64_t eval_every = 0;        // updates; 0 = never
+  std::int64_t eval_episodes = 100;
+  bool json = false;
+  bool quiet = false;
+};
+
+}  // namespace lockstep
