@@ -1,0 +1,183 @@
+// The public C++ API: create an engine from a configuration, then step, roll out, evaluate or
+// train. Nothing here knows a backend or a file format; host/cli/ is one user of this header among
+// others.
+//
+// Letters: N environments, T steps, O observation size, S state size, A actions
+// (kernels/README.md).
+#pragma once
+
+#include <csignal>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "host/config.h"
+#include "host/metrics.h"
+#include "host/tensor.h"
+
+namespace lockstep {
+
+/// What happens to an environment whose episode has ended; names and semantics are Gymnasium's.
+enum class AutoresetMode {
+  kNextStep,  // the next step() ignores the action and returns the reset observation, reward 0
+  kSameStep,  // the same step() returns the reset observation; final_obs holds the true last one
+  kDisabled,  // step() on an ended environment is an error until reset(mask)
+};
+
+/// Views into buffers of the engine, valid until the next call.
+struct StepView {
+  std::span<const float> obs;                // [N, O]
+  std::span<const float> reward;             // [N]
+  std::span<const std::uint8_t> terminated;  // [N] 0 or 1: the world ended the episode
+  std::span<const std::uint8_t> truncated;   // [N] 0 or 1: the time limit ended it; both may be 1
+  std::span<const float> final_obs;          // [N, O]; kSameStep only, valid where an episode ended
+};
+
+enum class ActionMode { kSample, kGreedy, kEpsilon };
+
+struct EvalOptions {
+  ActionMode mode = ActionMode::kGreedy;
+  double epsilon = 0.0;  // kEpsilon: probability of a uniformly random action
+  std::int64_t episodes = 1000;
+  std::uint64_t seed = 1;
+  std::int64_t index = 0;  // number of the evaluation; picks the random stream
+};
+
+struct EvalResult {
+  std::vector<float> scores;          // undiscounted sum of rewards, one per episode
+  std::vector<std::int32_t> lengths;  // steps, one per episode
+  std::int64_t steps = 0;
+  double seconds = 0;
+};
+
+struct RolloutOptions {
+  std::int64_t steps = 500;    // T, steps of every environment
+  std::int64_t repeats = 1;    // rollouts timed one after another
+  bool random_policy = false;  // uniformly random actions instead of the policy
+  bool keep = false;           // fill `trajectory` with the last rollout
+};
+
+/// A rollout with automatic reset, time-major.
+struct Trajectory {
+  std::int64_t T = 0, N = 0, O = 0, Z = 0;  // Z logits a step: 1 for two actions, else A
+  std::vector<float> obs;                   // [T, N, O] observation the action was chosen on
+  std::vector<float> logits;                // [T, N, Z]; empty with random actions
+  std::vector<std::uint8_t> action;         // [T, N]
+  std::vector<float> reward;                // [T, N]
+  std::vector<std::uint8_t> terminated;     // [T, N]
+  std::vector<std::uint8_t> truncated;      // [T, N]
+};
+
+struct RolloutResult {
+  std::int64_t steps = 0;     // N * T * repeats
+  std::int64_t episodes = 0;  // episodes that ended
+  double mean_score = 0;      // over the episodes that ended; 0 if none
+  double seconds = 0;
+  Trajectory trajectory;  // only with RolloutOptions::keep
+};
+
+struct TrainHooks {
+  std::function<void(const UpdateMetrics&)> on_log;  // at every --log-every point
+  const volatile std::sig_atomic_t* stop_signal =
+      nullptr;               // non-zero: finish the update, save, stop
+  std::string command_line;  // recorded in run.json
+  bool write_files = true;   // false: no run folder at all
+};
+
+struct TrainResult {
+  std::int64_t updates = 0, episodes = 0, steps = 0;  // totals of the run
+  double seconds = 0;     // time inside the training loop of this process
+  double mean_score = 0;  // over the last `over` episodes
+  bool reached = false;   // the threshold was reached
+  std::int64_t reached_update = 0, reached_episodes = 0, reached_steps = 0;
+  double reached_seconds = 0;
+  int stop_signal = 0;  // signal that ended the run, or 0
+  bool time_limit_hit = false;
+  std::vector<UpdateMetrics> curve;  // one entry a log point, of the whole run
+  std::filesystem::path folder;      // run folder; empty with write_files = false
+};
+
+/// One environment batch, one policy, one backend.
+///
+/// Result: bitwise equal for every backend, thread count, instruction set and chunking.
+/// Errors: InvalidArgument for a bad configuration, DeviceUnavailable, OutOfMemory.
+class Engine {
+ public:
+  explicit Engine(const Config& config);
+  ~Engine();
+  Engine(Engine&&) noexcept;
+  Engine& operator=(Engine&&) noexcept;
+
+  const Config& config() const;
+  std::int64_t observation_size() const;  // O
+  std::int64_t num_actions() const;       // A
+
+  /// Starts new episodes in all environments, or in those with mask[i] != 0; returns obs [N, O].
+  std::span<const float> reset(std::span<const std::uint8_t> mask = {});
+  /// Steps every environment with the caller's actions [N], each in [0, A).
+  /// Errors: InvalidArgument for a wrong size or action, or a step of an ended environment
+  /// (kDisabled); the state is unchanged then.
+  StepView step(std::span<const std::uint8_t> actions);
+  void set_autoreset(AutoresetMode mode);
+
+  /// Parameters under PyTorch's names; set_policy checks names and shapes (BadInput).
+  std::vector<NamedTensor> policy() const;
+  void set_policy(const std::vector<NamedTensor>& tensors);
+
+  /// Plays whole episodes of the current policy, one per environment id 0..episodes-1.
+  EvalResult evaluate(const EvalOptions& options);
+  /// Steps all environments T times with automatic reset, and times it.
+  RolloutResult rollout(const RolloutOptions& options);
+  /// Trains by REINFORCE until a stopping rule of the configuration holds.
+  /// Errors: NumericError (the last good checkpoint is kept), IoError, BadInput on a bad resume.
+  TrainResult train(const TrainHooks& hooks = {});
+
+  /// 64-bit hash of a fixed workload (rollout, gradient, weights): equal on every correct build.
+  static std::uint64_t fingerprint();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Static facts about an environment, for listings and shape checks.
+struct EnvironmentInfo {
+  std::string name;
+  std::string summary;
+  std::int64_t observation_size = 0, state_size = 0, num_actions = 0, max_episode_steps = 0;
+};
+std::vector<EnvironmentInfo> list_environments();
+
+/// Facts about this build and machine, for `lockstep info`.
+struct BuildInfo {
+  std::string version, commit, compiler, build_type;
+  std::string isa;                    // instruction set chosen: scalar, avx2 or avx512
+  std::vector<std::string> backends;  // e.g. {"cpu"}
+  int threads = 1;                    // cores available
+};
+BuildInfo build_info();
+
+/// Steps given actions from given states without automatic reset, going on after termination as
+/// Gymnasium does (reward 0). float64 uses the reference arithmetic: Gymnasium's bits.
+struct ReplayOptions {
+  std::string env = "cartpole";
+  bool float64 = false;
+  std::uint64_t seed = 1;  // start states when `initial` is empty
+};
+struct ReplayResult {
+  std::int64_t T = 0, N = 0, S = 0, O = 0;
+  std::vector<double> state;             // [T+1, N, S]; float32 values are exact in double
+  std::vector<float> obs;                // [T+1, N, O]
+  std::vector<float> reward;             // [T, N]
+  std::vector<std::uint8_t> terminated;  // [T, N]
+  std::vector<std::uint8_t> truncated;   // [T, N]
+};
+/// Shapes: actions [T, N], each in [0, A); initial [N, S] or empty.
+ReplayResult replay(std::span<const std::uint8_t> actions, std::int64_t T, std::int64_t N,
+                    std::span<const double> initial, const ReplayOptions& options);
+
+}  // namespace lockstep
