@@ -1,0 +1,35 @@
+# The flags every target of ours is built with, and nothing else. Results are part of the contract:
+# contraction is off, fast-math is never on, and the baseline is the compiler's plain one (x86-64);
+# wider instruction sets are switched on for the translation units of envs/add_environment.cmake only.
+
+add_library(lockstep_flags INTERFACE)
+target_compile_features(lockstep_flags INTERFACE cxx_std_20)
+set_property(GLOBAL PROPERTY USE_FOLDERS ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+target_include_directories(lockstep_flags INTERFACE "${PROJECT_SOURCE_DIR}")
+target_compile_options(
+  lockstep_flags INTERFACE -ffp-contract=off -Wall -Wextra -Wshadow -Wconversion -Wdouble-promotion)
+if(LS_WERROR)
+  target_compile_options(lockstep_flags INTERFACE -Werror)
+endif()
+if(LS_SANITIZE)
+  target_compile_options(lockstep_flags INTERFACE -fsanitize=${LS_SANITIZE} -fno-omit-frame-pointer
+                                                  -fno-sanitize-recover=all -g1)
+  target_link_options(lockstep_flags INTERFACE -fsanitize=${LS_SANITIZE})
+endif()
+
+find_package(Threads REQUIRED)
+
+# Bootstrap help: keeps the listed files that exist and names the others.
+function(lockstep_existing out)
+  set(found)
+  foreach(file IN LISTS ARGN)
+    if(EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${file}")
+      list(APPEND found "${file}")
+    else()
+      file(RELATIVE_PATH folder "${PROJECT_SOURCE_DIR}" "${CMAKE_CURRENT_SOURCE_DIR}")
+      message(STATUS "not written yet: ${folder}/${file}")
+    endif()
+  endforeach()
+  set(${out} "${found}" PARENT_SCOPE)
+endfunction()

@@ -1,0 +1,46 @@
+# lockstep_test(): one GoogleTest executable per file, its cases discovered when ctest starts (so
+# skips show as skips). See tests/CMakeLists.txt for its use.
+
+# The environment list for a set of names; made once per set.
+function(lockstep_test_environments out)
+  if(NOT ARGN)
+    set(${out} lockstep_builtin_environments PARENT_SCOPE)
+    return()
+  endif()
+  list(JOIN ARGN "_" suffix)
+  set(target lockstep_environments_${suffix})
+  if(NOT TARGET ${target})
+    lockstep_environment_list(${target} ${ARGN})
+  endif()
+  set(${out} ${target} PARENT_SCOPE)
+endfunction()
+
+function(lockstep_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 TEST "" "" "SOURCES;LABELS;ENVIRONMENTS;LIBRARIES;DEFINITIONS")
+  if(NOT TEST_SOURCES OR TEST_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "usage: lockstep_test(name SOURCES file... [LABELS label...] "
+                        "[ENVIRONMENTS name...] [LIBRARIES target...] [DEFINITIONS NAME=value...])")
+  endif()
+  foreach(source IN LISTS TEST_SOURCES)
+    if(NOT EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${source}")
+      message(STATUS "not written yet: tests/${source}")
+      return()
+    endif()
+  endforeach()
+  string(REPLACE "/" "_" target "${name}")
+  lockstep_test_environments(environments ${TEST_ENVIRONMENTS})
+  add_executable(${target} ${TEST_SOURCES})
+  target_link_libraries(
+    ${target} PRIVATE lockstep_host ${environments} ${TEST_LIBRARIES} GTest::gmock GTest::gtest_main
+                      nlohmann_json::nlohmann_json fmt::fmt-header-only
+                      tomlplusplus::tomlplusplus)
+  target_compile_definitions(${target} PRIVATE ${LS_ISA_DEFINITIONS} ${TEST_DEFINITIONS})
+  set(properties)
+  if(TEST_LABELS)
+    list(JOIN TEST_LABELS "\\;" labels)
+    set(properties PROPERTIES LABELS "${labels}")
+  endif()
+  gtest_discover_tests(
+    ${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 WORKING_DIRECTORY
+    "${PROJECT_SOURCE_DIR}" ${properties})
+endfunction()

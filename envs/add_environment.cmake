@@ -1,0 +1,72 @@
+# Makes an environment header runnable without touching the engine:
+#
+#   lockstep_add_environment(envs/cartpole.h NAME cartpole TYPE lockstep::CartPole)
+#     one library lockstep_env_<name>: the batch loops of the environment, instantiated once per
+#     instruction set, each in a translation unit (and a namespace) of its own
+#   lockstep_environment_list(my_list cartpole corridor)
+#     one library that defines the list the engine looks names up in
+#
+# An executable links lockstep_host and exactly one list. The header is relative to the project root
+# or absolute. Only these generated files are compiled for more than the baseline CPU.
+
+include(CheckCXXSourceCompiles)
+
+check_cxx_source_compiles("
+#if !defined(__x86_64__)
+#error not x86-64
+#endif
+int main() {}" LS_TARGET_IS_X86_64)
+
+set(LS_ISAS scalar)
+if(LS_TARGET_IS_X86_64)
+  list(APPEND LS_ISAS avx2 avx512)
+endif()
+set(LS_ISA_FLAGS_scalar "")
+set(LS_ISA_FLAGS_avx2 -mavx2 -mfma)
+set(LS_ISA_FLAGS_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma
+                        -mprefer-vector-width=512)
+
+# LS_HAVE_AVX2, LS_HAVE_AVX512: which versions exist in this build; for the list and for the code
+# that picks one at run time.
+set(LS_ISA_DEFINITIONS)
+foreach(isa IN LISTS LS_ISAS)
+  string(TOUPPER ${isa} upper)
+  list(APPEND LS_ISA_DEFINITIONS LS_HAVE_${upper}=1)
+endforeach()
+
+function(lockstep_add_environment header)
+  cmake_parse_arguments(PARSE_ARGV 1 ENV "" "NAME;TYPE" "")
+  if(NOT ENV_NAME OR NOT ENV_TYPE OR ENV_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "usage: lockstep_add_environment(header NAME name TYPE namespace::Type)")
+  endif()
+  set(ENV_HEADER "${header}")
+  set(sources)
+  foreach(isa IN LISTS LS_ISAS)
+    string(TOUPPER ${isa} ENV_ISA)
+    set(source "${CMAKE_CURRENT_BINARY_DIR}/environments/${ENV_NAME}_${isa}.cpp")
+    configure_file("${LS_ENVIRONMENT_TEMPLATES}/environment.cpp.in" "${source}" @ONLY)
+    set_source_files_properties("${source}" PROPERTIES COMPILE_OPTIONS "${LS_ISA_FLAGS_${isa}}")
+    list(APPEND sources "${source}")
+  endforeach()
+  add_library(lockstep_env_${ENV_NAME} STATIC ${sources})
+  target_link_libraries(lockstep_env_${ENV_NAME} PUBLIC lockstep_kernels)
+  # the inner loops live here; the rest of the project is content with the build type's level
+  target_compile_options(lockstep_env_${ENV_NAME} PRIVATE $<$<CONFIG:Release>:-O3>)
+  set_property(TARGET lockstep_env_${ENV_NAME} PROPERTY LS_ENVIRONMENT_TYPE ${ENV_TYPE})
+endfunction()
+
+function(lockstep_environment_list target)
+  set(LIST_DECLARATIONS)
+  foreach(name IN LISTS ARGN)
+    string(APPEND LIST_DECLARATIONS "LS_DECLARE_ENVIRONMENT(${name})\n")
+  endforeach()
+  list(JOIN ARGN ", " LIST_NAMES)
+  set(source "${CMAKE_CURRENT_BINARY_DIR}/environments/${target}.cpp")
+  configure_file("${LS_ENVIRONMENT_TEMPLATES}/environment_list.cpp.in" "${source}" @ONLY)
+  add_library(${target} STATIC "${source}")
+  list(TRANSFORM ARGN PREPEND lockstep_env_ OUTPUT_VARIABLE libraries)
+  target_link_libraries(${target} PUBLIC lockstep_kernels ${libraries})
+  target_compile_definitions(${target} PRIVATE ${LS_ISA_DEFINITIONS})
+endfunction()
+
+set(LS_ENVIRONMENT_TEMPLATES "${CMAKE_CURRENT_LIST_DIR}/../cmake")
