@@ -30,8 +30,7 @@ if [ "${1-}" = --no-install ]; then
   shift
 fi
 case ${1-} in
-  test) job=test ;;
-  bench) job=bench ;;
+  test | bench) job=$1 ;;
   *) job=run ;;
 esac
 
@@ -163,7 +162,7 @@ case $job in
   bench) target=lockstep_bench ;;
   run) target=lockstep_cli ;;
 esac
-ninja -C "$build" $target >"$log" 2>&1 9>&- || fail "the build"
+ninja -C "$build" "$target" >"$log" 2>&1 9>&- || fail "the build"
 exec 9>&-
 
 case $job in
@@ -178,7 +177,7 @@ esac
 shift
 labels="-LE ^(slow|live|exhaustive)$"
 for argument in "$@"; do
-  case $argument in -L* | -LE* | --label-*) labels= ;; esac
+  case $argument in -L* | --label-*) labels= ;; esac
 done
 # shellcheck disable=SC2086  # two words
 exec ctest --test-dir "$build" --output-on-failure --no-tests=error --parallel "$(nproc)" \

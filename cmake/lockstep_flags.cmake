@@ -18,8 +18,6 @@ if(LS_SANITIZE)
   target_link_options(lockstep_flags INTERFACE -fsanitize=${LS_SANITIZE})
 endif()
 
-find_package(Threads REQUIRED)
-
 # Bootstrap help: keeps the listed files that exist and names the others.
 function(lockstep_existing out)
   set(found)
