@@ -13,25 +13,27 @@
 
 namespace lockstep {
 
-/// Companion types of a number type: I, U 32-bit integers, M mask, W lanes.
+/// Companion types of a number type, and what cannot be found by the type of an argument.
 template <class F>
 struct Lanes;
-template <>
-struct Lanes<float> {
-  using Scalar = float;
-  using I = std::int32_t;
+
+template <class Real>
+struct ScalarLanes {
+  using Scalar = Real;     // type of one lane in memory
+  using I = std::int32_t;  // integers of the same number of lanes
   using U = std::uint32_t;
-  using M = bool;
-  static constexpr int W = 1;
+  using M = bool;                       // result of a comparison
+  static constexpr int W = 1;           // lanes
+  static constexpr int kWideLanes = 1;  // partial sums accumulate_wide() keeps
+  static LS_HD Real load(const Real* from) { return *from; }
+  static LS_HD I load(const I* from) { return *from; }
+  static LS_HD M mask(std::uint32_t bits) { return (bits & 1) != 0; }  // bit i = lane i
+  static LS_HD U numbers() { return 0; }                               // 0, 1, ... W-1
 };
 template <>
-struct Lanes<double> {  // oracle: same formulas, more digits
-  using Scalar = double;
-  using I = std::int32_t;
-  using U = std::uint32_t;
-  using M = bool;
-  static constexpr int W = 1;
-};
+struct Lanes<float> : ScalarLanes<float> {};
+template <>
+struct Lanes<double> : ScalarLanes<double> {};  // oracle: the same formulas with more digits
 
 // ---- scalars -----------------------------------------------------------------------------------
 // max and min are a > b ? a : b and a < b ? a : b: what x86 and a select compute, NaN included.
@@ -51,6 +53,9 @@ LS_HD double select(bool m, double a, double b) { return m ? a : b; }
 LS_HD std::int32_t select(bool m, std::int32_t a, std::int32_t b) { return m ? a : b; }
 LS_HD std::uint32_t select(bool m, std::uint32_t a, std::uint32_t b) { return m ? a : b; }
 LS_HD bool any(bool m) { return m; }
+LS_HD std::uint32_t mask_bits(bool m) { return m ? 1u : 0u; }
+LS_HD std::int32_t add_where(bool m, std::int32_t sum, std::int32_t q) { return m ? sum + q : sum; }
+LS_HD double add_where(bool m, double sum, double q) { return m ? sum + q : sum; }
 
 LS_HD float as_float(std::int32_t bits) { return __builtin_bit_cast(float, bits); }
 LS_HD std::int32_t as_int(float value) { return __builtin_bit_cast(std::int32_t, value); }
@@ -60,12 +65,21 @@ LS_HD float to_float(std::uint32_t a) { return static_cast<float>(static_cast<st
 /// Nearest integer, ties to even; |a| < 2^31.
 LS_HD std::int32_t round_to_int(float a) { return static_cast<std::int32_t>(__builtin_lrintf(a)); }
 
-template <class F>
-LS_HD F load(const typename Lanes<F>::Scalar* from) {
-  return *from;
-}
 LS_HD void store(float* to, float value) { *to = value; }
 LS_HD void store(double* to, double value) { *to = value; }
+LS_HD void store(std::int32_t* to, std::int32_t value) { *to = value; }
+
+/// Both halves of the 64-bit product.
+LS_HD void mul_wide(std::uint32_t a, std::uint32_t m, std::uint32_t& high, std::uint32_t& low) {
+  const std::uint64_t product = std::uint64_t{a} * m;
+  high = static_cast<std::uint32_t>(product >> 32);
+  low = static_cast<std::uint32_t>(product);
+}
+/// Horizontal sums in 64 bits.
+LS_HD std::int64_t sum_wide(std::int32_t a) { return a; }
+LS_HD std::int64_t sum_squares_wide(std::int32_t a) { return std::int64_t{a} * a; }
+LS_HD void accumulate_wide(std::int64_t* sum, std::int32_t a) { *sum += a; }
+LS_HD void accumulate_wide(double* sum, double a) { *sum += a; }
 
 // ---- exp, log ----------------------------------------------------------------------------------
 
@@ -187,12 +201,14 @@ LS_HD void sincos_any(float x, float& s, float& c) {
   const std::uint32_t quadrant = reduce_by_half_pi(x, r);
   const double z = r * r;
   const double sine =
-      r + r * z * (-1.0 / 6 + z * (1.0 / 120 + z * (-1.0 / 5040 + z * (1.0 / 362880 +
-                                                                       z * (-1.0 / 39916800)))));
+      r + r * z *
+              (-1.0 / 6 +
+               z * (1.0 / 120 + z * (-1.0 / 5040 + z * (1.0 / 362880 + z * (-1.0 / 39916800)))));
   const double cosine =
-      1.0 + z * (-0.5 + z * (1.0 / 24 + z * (-1.0 / 720 + z * (1.0 / 40320 +
-                                                               z * (-1.0 / 3628800 +
-                                                                    z * (1.0 / 479001600))))));
+      1.0 +
+      z * (-0.5 +
+           z * (1.0 / 24 + z * (-1.0 / 720 +
+                                z * (1.0 / 40320 + z * (-1.0 / 3628800 + z * (1.0 / 479001600))))));
   const bool swap = (quadrant & 1) != 0;
   const double sin_abs = swap ? cosine : sine;
   const double cos_abs = swap ? sine : cosine;
