@@ -17,8 +17,9 @@ endfunction()
 
 function(lockstep_test name)
   cmake_parse_arguments(PARSE_ARGV 1 TEST "" "" "SOURCES;LABELS;ENVIRONMENTS;LIBRARIES;DEFINITIONS")
-  if(NOT TEST_SOURCES OR TEST_UNPARSED_ARGUMENTS)
-    message(FATAL_ERROR "usage: lockstep_test(name SOURCES file... [LABELS label...] "
+  list(LENGTH TEST_LABELS label_count)  # discovery of CMake 3.25 cannot pass on a list
+  if(NOT TEST_SOURCES OR TEST_UNPARSED_ARGUMENTS OR label_count GREATER 1)
+    message(FATAL_ERROR "usage: lockstep_test(name SOURCES file... [LABELS label] "
                         "[ENVIRONMENTS name...] [LIBRARIES target...] [DEFINITIONS NAME=value...])")
   endif()
   foreach(source IN LISTS TEST_SOURCES)
@@ -37,8 +38,7 @@ function(lockstep_test name)
   target_compile_definitions(${target} PRIVATE ${LS_ISA_DEFINITIONS} ${TEST_DEFINITIONS})
   set(properties)
   if(TEST_LABELS)
-    list(JOIN TEST_LABELS "\\;" labels)
-    set(properties PROPERTIES LABELS "${labels}")
+    set(properties PROPERTIES LABELS ${TEST_LABELS})
   endif()
   gtest_discover_tests(
     ${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 WORKING_DIRECTORY
