@@ -78,6 +78,11 @@ struct Config {
   std::int64_t log_every = 1;         // updates
   std::int64_t eval_every = 0;        // updates; 0 = never
   std::int64_t eval_episodes = 100;
+
+  // this call only; the library's training loop reads none of them
+  std::string seeds;          // "A..B": train every seed of the range; empty = `seed` alone
+  std::string config;         // TOML file the settings were read from
+  bool print_config = false;  // print the settings instead of training
   bool json = false;
   bool quiet = false;
 };
