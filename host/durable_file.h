@@ -77,7 +77,8 @@ void write_file_durably(const std::filesystem::path& path, std::string_view cont
 ///
 /// It is written as `tmp.<pid>` beside its final place. Leftovers of processes that no longer live
 /// are removed first. One writer per parent folder.
-/// Errors: IoError, as DurableFile.
+/// Errors: IoError. Nothing of the new folder is visible then, or, where only the last sync failed,
+/// all of it, but it may not survive a power loss.
 class DurableFolder {
  public:
   explicit DurableFolder(std::filesystem::path path);
