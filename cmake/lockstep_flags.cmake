@@ -18,6 +18,13 @@ if(LS_SANITIZE)
   target_link_options(lockstep_flags INTERFACE -fsanitize=${LS_SANITIZE})
 endif()
 
+# Lists a target's headers: `ninja all_verify_interface_header_sets` compiles each one alone, which
+# proves that a header includes what it uses and that no .h needs anything but a C++ compiler.
+function(lockstep_headers target scope)
+  target_sources(${target} ${scope} FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}" FILES ${ARGN})
+  set_target_properties(${target} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
+endfunction()
+
 # Bootstrap help: keeps the listed files that exist and names the others.
 function(lockstep_existing out)
   set(found)

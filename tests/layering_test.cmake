@@ -1,0 +1,176 @@
+# The rules that need no compiler: who may include whom, what a file extension promises, file length,
+# words that must not appear, and that every header is listed for header verification.
+# Run as: cmake -DROOT=<project root> -P layering_test.cmake
+# Before it looks at the tree it shows itself a wrong line for every rule (the planted table below).
+cmake_minimum_required(VERSION 3.25)
+
+set(LINE_LIMIT 400)
+
+# Sets `out` to the reason why `file` may not include "target", or to "".
+function(include_fault out file target)
+  set(reason "")
+  set(portable "^(envs|kernels)/[a-z0-9_]+\\.h$")
+  if(file MATCHES "^envs/")
+    if(NOT target MATCHES "^envs/")
+      set(reason "envs may include envs alone")
+    endif()
+  elseif(file MATCHES "^kernels/[^/]+$")
+    if(NOT target MATCHES "${portable}")
+      set(reason "portable kernels may include envs and portable kernels alone")
+    endif()
+  elseif(file MATCHES "^kernels/cpu/")
+    if(NOT target MATCHES "${portable}" AND NOT target MATCHES "^kernels/cpu/")
+      set(reason "kernels/cpu may include envs, kernels/*.h and kernels/cpu")
+    endif()
+  elseif(file MATCHES "^kernels/cuda/")
+    if(NOT target MATCHES "${portable}" AND NOT target MATCHES "^kernels/cuda/")
+      set(reason "kernels/cuda may include envs, kernels/*.h and kernels/cuda")
+    endif()
+  elseif(file MATCHES "^host/cli/")
+    if(NOT target MATCHES "^host/")
+      set(reason "the command line may include host alone")
+    endif()
+  elseif(file MATCHES "^host/")
+    if(target MATCHES "^kernels/cpu/")
+      if(NOT file MATCHES "^host/(cpu_backend\\.cpp|environments[a-z_]*\\.(h|cpp))$")
+        set(reason "only host/cpu_backend.cpp and host/environments* see kernels/cpu")
+      endif()
+    elseif(NOT target MATCHES "${portable}" AND NOT target MATCHES "^host/[^/]+$")
+      set(reason "host may include envs, kernels/*.h and host")
+    endif()
+  endif()
+  if(file MATCHES "\\.(h|cpp)$" AND target MATCHES "\\.cuh$")
+    set(reason "a .h or .cpp is for the host compiler alone and may not include a .cuh")
+  endif()
+  set(${out} "${reason}" PARENT_SCOPE)
+endfunction()
+
+# Sets `out` to the reason why `file` may not include <target>, or to "".
+function(system_include_fault out file target)
+  set(reason "")
+  if(target MATCHES "^(x86|[a-z]*mm)intrin\\.h$" AND NOT file MATCHES "^(kernels/cpu|tests|bench)/")
+    set(reason "intrinsics belong to kernels/cpu")
+  elseif(target MATCHES "^CLI/" AND NOT file MATCHES "^host/cli/")
+    set(reason "CLI11 belongs to host/cli")
+  elseif(target MATCHES "^(toml\\+\\+|fmt)/" AND NOT file MATCHES "^(host|tests|bench)/.*\\.cpp$")
+    set(reason "toml++ and fmt belong in .cpp files of host")
+  elseif(target MATCHES "^nlohmann/" AND file MATCHES "^(envs|kernels)/")
+    set(reason "JSON belongs to host")
+  elseif(target MATCHES "^(cuda|cublas|thrust|cub/)" AND NOT file MATCHES "^(kernels/cuda/|host/cuda)")
+    set(reason "CUDA headers belong to kernels/cuda and host/cuda_*")
+  endif()
+  set(${out} "${reason}" PARENT_SCOPE)
+endfunction()
+
+# Sets `out` to the reason why `file` may not have this text, or to "".
+function(text_fault out file text)
+  set(reason "")
+  if(text MATCHES "__CUDACC__" AND NOT file MATCHES "^(envs/host_device\\.h|kernels/cuda/launch\\.cuh)$")
+    set(reason "__CUDACC__ is for envs/host_device.h and kernels/cuda/launch.cuh")
+  elseif(text MATCHES "(TODO|FIXME|XXX)")
+    set(reason "'${CMAKE_MATCH_1}' marks unfinished work")
+  elseif(text MATCHES "(/work/|/root/|/home/[a-z])")
+    set(reason "'${CMAKE_MATCH_1}' is a path of one machine")
+  elseif(file MATCHES "^(envs|kernels|host)/" AND
+         text MATCHES "(using namespace std|std::random_device|[^a-z_]s?rand\\(|ffast-math)")
+    set(reason "'${CMAKE_MATCH_1}' breaks the house style")
+  endif()
+  set(${out} "${reason}" PARENT_SCOPE)
+endfunction()
+
+# --- planted faults: rule, file, what it says ---
+set(planted
+    "include|envs/a.h|host/engine.h" "include|envs/a.h|kernels/philox.h"
+    "include|kernels/a.h|kernels/cpu/pack.h" "include|kernels/a.h|host/errors.h"
+    "include|kernels/cpu/a.h|kernels/cuda/launch.cuh" "include|kernels/cpu/a.h|host/errors.h"
+    "include|kernels/cuda/a.cuh|kernels/cpu/pack.h" "include|host/engine.cpp|kernels/cpu/pack.h"
+    "include|host/engine.cpp|host/cli/main.h" "include|host/engine.cpp|tests/support/a.h"
+    "include|host/cli/main.cpp|envs/cartpole.h" "include|host/cli/main.cpp|bench/a.h"
+    "include|tests/a_test.cpp|kernels/cuda/launch.cuh"
+    "system|host/engine.cpp|immintrin.h" "system|host/engine.cpp|CLI/CLI.hpp"
+    "system|host/engine.h|fmt/format.h" "system|envs/a.h|nlohmann/json.hpp"
+    "system|host/engine.h|cuda_runtime.h"
+    "text|host/engine.cpp|#ifdef __CUDACC__" "text|host/a.cpp|// TODO: later" "text|README.md|cd /root/x"
+    "text|host/a.cpp|using namespace std" "text|envs/a.h| rand()")
+foreach(row IN LISTS planted)  # this file itself is left out of the text rules below
+  string(REPLACE "|" ";" row "${row}")
+  list(GET row 0 rule)
+  list(GET row 1 file)
+  list(GET row 2 what)
+  if(rule STREQUAL "include")
+    include_fault(reason "${file}" "${what}")
+  elseif(rule STREQUAL "system")
+    system_include_fault(reason "${file}" "${what}")
+  else()
+    text_fault(reason "${file}" "${what}")
+  endif()
+  if(NOT reason)
+    message(SEND_ERROR "this test is blind: ${rule} rule let '${what}' pass in ${file}")
+  endif()
+endforeach()
+
+# --- the tree ---
+set(faults 0)
+function(fault file reason)
+  message(SEND_ERROR "${file}: ${reason}")
+endfunction()
+
+file(GLOB_RECURSE files RELATIVE "${ROOT}"
+     "${ROOT}/envs/*" "${ROOT}/kernels/*" "${ROOT}/host/*" "${ROOT}/tests/*" "${ROOT}/bench/*"
+     "${ROOT}/cmake/*" "${ROOT}/*.md" "${ROOT}/lockstep.sh" "${ROOT}/.ci/*")
+list(FILTER files EXCLUDE REGEX "^(build|runs|\\.[a-z]+env)/|__pycache__|\\.(npz|npy|safetensors)$")
+list(LENGTH files count)
+if(count LESS 20)
+  fault("${ROOT}" "found ${count} files only; wrong ROOT?")
+endif()
+set(listed "")
+foreach(folder envs kernels host)
+  file(READ "${ROOT}/${folder}/CMakeLists.txt" list_text)
+  string(APPEND listed "${list_text}")
+endforeach()
+
+foreach(file IN LISTS files)
+  file(READ "${ROOT}/${file}" text)
+  if(NOT file STREQUAL "tests/layering_test.cmake")
+    text_fault(reason "${file}" "${text}")
+    if(reason)
+      fault("${file}" "${reason}")
+    endif()
+  endif()
+  if(NOT file MATCHES "\\.(h|cpp|cuh|cu|py|cmake|sh)$|CMakeLists.txt$|^lockstep.sh$|^.ci/")
+    continue()
+  endif()
+  string(REGEX REPLACE "[^\n]" "" newlines "${text}")
+  string(LENGTH "${newlines}" lines)
+  if(lines GREATER LINE_LIMIT)
+    fault("${file}" "${lines} lines; over ${LINE_LIMIT} it wants splitting")
+  endif()
+  if(NOT file MATCHES "\\.(h|cpp|cuh|cu)$")
+    continue()
+  endif()
+  file(STRINGS "${ROOT}/${file}" includes REGEX "^[ \t]*#[ \t]*include")
+  foreach(line IN LISTS includes)
+    if(line MATCHES "include[ \t]*\"([^\"]+)\"")
+      set(target "${CMAKE_MATCH_1}")
+      include_fault(reason "${file}" "${target}")
+      if(NOT EXISTS "${ROOT}/${target}")
+        set(reason "no such file from the project root (other people's headers go in <>)")
+      endif()
+    elseif(line MATCHES "include[ \t]*<([^>]+)>")
+      set(target "${CMAKE_MATCH_1}")
+      system_include_fault(reason "${file}" "${target}")
+    else()
+      continue() # a macro
+    endif()
+    if(reason)
+      fault("${file}" "includes ${target}: ${reason}")
+    endif()
+  endforeach()
+  if(file MATCHES "^(envs|kernels|host)/([a-z0-9_/]+\\.h)$")
+    set(name "${CMAKE_MATCH_2}")
+    if(NOT file MATCHES "^host/cli/" AND NOT listed MATCHES "[ \n]${name}[ \n)]")
+      fault("${file}" "not listed in the header sets of its CMakeLists.txt")
+    endif()
+  endif()
+endforeach()
+message(STATUS "${count} files looked at")
