@@ -44,3 +44,16 @@ function(lockstep_test name)
     ${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 WORKING_DIRECTORY
     "${PROJECT_SOURCE_DIR}" ${properties})
 endfunction()
+
+# A check that is a CMake script of tests/: lockstep_script_test(layering layering_test.cmake NAME=...)
+# SLOW_SECONDS is the time-out where the default of 60 is too short.
+function(lockstep_script_test name script)
+  cmake_parse_arguments(PARSE_ARGV 2 TEST "" "SLOW_SECONDS" "")
+  list(TRANSFORM TEST_UNPARSED_ARGUMENTS PREPEND "-D")
+  add_test(NAME ${name} COMMAND "${CMAKE_COMMAND}" ${TEST_UNPARSED_ARGUMENTS} -P
+                                "${CMAKE_CURRENT_SOURCE_DIR}/${script}")
+  if(NOT TEST_SLOW_SECONDS)
+    set(TEST_SLOW_SECONDS 60)
+  endif()
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${TEST_SLOW_SECONDS})
+endfunction()

@@ -52,7 +52,6 @@ function(lockstep_add_environment header)
   target_link_libraries(lockstep_env_${ENV_NAME} PUBLIC lockstep_kernels)
   # the inner loops live here; the rest of the project is content with the build type's level
   target_compile_options(lockstep_env_${ENV_NAME} PRIVATE $<$<CONFIG:Release>:-O3>)
-  set_property(TARGET lockstep_env_${ENV_NAME} PROPERTY LS_ENVIRONMENT_TYPE ${ENV_TYPE})
 endfunction()
 
 function(lockstep_environment_list target)
@@ -67,6 +66,7 @@ function(lockstep_environment_list target)
   list(TRANSFORM ARGN PREPEND lockstep_env_ OUTPUT_VARIABLE libraries)
   target_link_libraries(${target} PUBLIC lockstep_kernels ${libraries})
   target_compile_definitions(${target} PRIVATE ${LS_ISA_DEFINITIONS})
+  set_property(TARGET ${target} PROPERTY LS_ENVIRONMENTS ${ARGN})
 endfunction()
 
 set(LS_ENVIRONMENT_TEMPLATES "${CMAKE_CURRENT_LIST_DIR}/../cmake")

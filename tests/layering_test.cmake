@@ -110,10 +110,10 @@ foreach(row IN LISTS planted)  # this file itself is left out of the text rules 
 endforeach()
 
 # --- the tree ---
-set(faults 0)
-function(fault file reason)
-  message(SEND_ERROR "${file}: ${reason}")
-endfunction()
+set(faults "")
+macro(fault file reason)
+  string(APPEND faults "  ${file}: ${reason}\n")
+endmacro()
 
 file(GLOB_RECURSE files RELATIVE "${ROOT}"
      "${ROOT}/envs/*" "${ROOT}/kernels/*" "${ROOT}/host/*" "${ROOT}/tests/*" "${ROOT}/bench/*"
@@ -173,4 +173,7 @@ foreach(file IN LISTS files)
     endif()
   endif()
 endforeach()
-message(STATUS "${count} files looked at")
+message("${count} files looked at\n${faults}")
+if(faults)
+  message(FATAL_ERROR "the layering rules do not hold")
+endif()

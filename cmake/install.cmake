@@ -1,0 +1,50 @@
+# The installed package: one archive, the public headers, the program, and the files by which
+# find_package(lockstep) and pkg-config find them. Everything is relative to the installed place.
+include(CMakePackageConfigHelpers)
+include(GNUInstallDirs)
+
+# liblockstep.a: the host library, the built-in environments and their list in one archive.
+get_property(environments TARGET lockstep_builtin_environments PROPERTY LS_ENVIRONMENTS)
+if(NOT environments)
+  return()
+endif()
+set(objects $<TARGET_OBJECTS:lockstep_host> $<TARGET_OBJECTS:lockstep_builtin_environments>)
+foreach(name IN LISTS environments)
+  list(APPEND objects $<TARGET_OBJECTS:lockstep_env_${name}>)
+endforeach()
+add_library(lockstep STATIC ${objects})
+add_library(lockstep::lockstep ALIAS lockstep)
+set_target_properties(lockstep PROPERTIES LINKER_LANGUAGE CXX)
+target_compile_features(lockstep INTERFACE cxx_std_20)
+target_link_libraries(lockstep PRIVATE Threads::Threads OpenMP::OpenMP_CXX)
+set(public_headers config.h engine.h errors.h metrics.h tensor.h)
+list(TRANSFORM public_headers PREPEND "${PROJECT_SOURCE_DIR}/host/")
+target_sources(lockstep PUBLIC FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}"
+                                                FILES ${public_headers})
+
+if(NOT LS_INSTALL)
+  return()
+endif()
+install(
+  TARGETS lockstep
+  EXPORT lockstepTargets
+  ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+  FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/lockstep")
+if(TARGET lockstep_cli)
+  install(TARGETS lockstep_cli RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+endif()
+
+set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/lockstep")
+install(EXPORT lockstepTargets NAMESPACE lockstep:: DESTINATION "${package_dir}")
+configure_package_config_file(
+  "${PROJECT_SOURCE_DIR}/cmake/lockstepConfig.cmake.in" "${PROJECT_BINARY_DIR}/lockstepConfig.cmake"
+  INSTALL_DESTINATION "${package_dir}")
+write_basic_package_version_file("${PROJECT_BINARY_DIR}/lockstepConfigVersion.cmake"
+                                 COMPATIBILITY SameMinorVersion)
+install(FILES "${PROJECT_BINARY_DIR}/lockstepConfig.cmake"
+              "${PROJECT_BINARY_DIR}/lockstepConfigVersion.cmake" DESTINATION "${package_dir}")
+
+file(RELATIVE_PATH pc_to_prefix "/prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/prefix")
+configure_file("${PROJECT_SOURCE_DIR}/cmake/lockstep.pc.in" "${PROJECT_BINARY_DIR}/lockstep.pc"
+               @ONLY)
+install(FILES "${PROJECT_BINARY_DIR}/lockstep.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
