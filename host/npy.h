@@ -19,8 +19,9 @@ namespace lockstep {
 
 enum class NpyType { kBool, kUint8, kInt8, kInt32, kInt64, kFloat32, kFloat64 };
 
-std::size_t npy_item_size(NpyType type);       // bytes
-std::string_view npy_type_name(NpyType type);  // NumPy's, e.g. "float32"
+std::size_t npy_item_size(NpyType type);        // bytes
+std::string_view npy_type_name(NpyType type);   // NumPy's, e.g. "float32"
+std::string_view npy_type_descr(NpyType type);  // as in a header, e.g. "<f4"
 
 /// An array as it stands in a .npy file. Row-major.
 struct NpyArray {
