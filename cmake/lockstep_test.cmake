@@ -22,6 +22,9 @@ function(lockstep_test name)
     message(FATAL_ERROR "usage: lockstep_test(name SOURCES file... [LABELS label] "
                         "[ENVIRONMENTS name...] [LIBRARIES target...] [DEFINITIONS NAME=value...])")
   endif()
+  if(NOT "${name}" MATCHES "${LS_TEST_FILTER}")
+    return()
+  endif()
   foreach(source IN LISTS TEST_SOURCES)
     if(NOT EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${source}")
       message(STATUS "not written yet: tests/${source}")
@@ -56,4 +59,27 @@ function(lockstep_script_test name script)
     set(TEST_SLOW_SECONDS 60)
   endif()
   set_tests_properties(${name} PROPERTIES TIMEOUT ${TEST_SLOW_SECONDS})
+endfunction()
+
+# A live test: a Python script that holds the program or the library against another implementation.
+# It is run as `script <arguments>` with LS_PROGRAM, the path of the program, in the environment.
+function(lockstep_python_test name script)
+  cmake_parse_arguments(PARSE_ARGV 2 TEST "" "SLOW_SECONDS" "ARGUMENTS")
+  if(NOT EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${script}")
+    message(STATUS "not written yet: tests/${script}")
+    return()
+  endif()
+  if(NOT TARGET lockstep_cli OR NOT "${name}" MATCHES "${LS_TEST_FILTER}")
+    return()
+  endif()
+  add_test(
+    NAME ${name} COMMAND "${PROJECT_SOURCE_DIR}/tests/python/run.sh"
+                         "${CMAKE_CURRENT_SOURCE_DIR}/${script}" ${TEST_ARGUMENTS}
+    WORKING_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}")
+  if(NOT TEST_SLOW_SECONDS)
+    set(TEST_SLOW_SECONDS 300)
+  endif()
+  set_tests_properties(
+    ${name} PROPERTIES LABELS live SKIP_RETURN_CODE 77 TIMEOUT ${TEST_SLOW_SECONDS} ENVIRONMENT
+                       "LS_PROGRAM=$<TARGET_FILE:lockstep_cli>")
 endfunction()

@@ -1,0 +1,36 @@
+#!/bin/sh
+# Sets up what the live tests compare us with: the .venv folder of the project with Gymnasium,
+# safetensors and TensorBoard from PyPI, and Debian's PyTorch. NumPy is Debian's too: its PyTorch is
+# built against it. Does nothing when all of it is there. Root (or sudo) is needed the first time.
+set -eu
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd -P)
+venv=$root/.venv
+python=/usr/bin/python3
+
+check() {
+  "$venv/bin/python" -c 'import gymnasium, numpy, safetensors, tensorboard, torch' 2>/dev/null
+}
+if [ -x "$venv/bin/python" ] && check; then exit 0; fi
+
+missing=
+[ -x "$python" ] || missing="$missing python3"
+"$python" -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
+"$python" -c 'import numpy' 2>/dev/null || missing="$missing python3-numpy"
+"$python" -c 'import torch' 2>/dev/null || missing="$missing python3-torch"
+if [ -n "$missing" ]; then
+  echo "setup.sh: installing Debian packages:$missing" >&2
+  as_root=
+  if [ "$(id -u)" != 0 ]; then as_root=sudo; fi
+  $as_root apt-get -q update
+  # shellcheck disable=SC2086  # a list of words
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
+    install --no-install-recommends $missing
+fi
+echo "setup.sh: making $venv" >&2
+rm -rf "$venv"
+"$python" -m venv --system-site-packages "$venv"
+"$venv/bin/pip" install -q --disable-pip-version-check gymnasium safetensors tensorboard
+check || {
+  echo "setup.sh: the modules do not import:" >&2
+  "$venv/bin/python" -c 'import gymnasium, numpy, safetensors, tensorboard, torch'
+}
