@@ -16,7 +16,6 @@ namespace lockstep {
 namespace {
 
 constexpr std::string_view kPrefix = "LS_";
-constexpr std::uint64_t kMaxConfigFile = 1 << 20;  // bytes
 
 // LS_* names with another reader: the engine and its tests, the build, and ls(1)
 constexpr std::string_view kOtherVariables[] = {
@@ -93,7 +92,7 @@ std::vector<Setting> settings_of_variables(const ConfigSources& sources) {
 }
 
 std::vector<Setting> settings_of_file(const std::string& path) {
-  return read_toml(read_file(path, kMaxConfigFile), path);
+  return read_toml(read_file(path, kMaxConfigBytes), path);
 }
 
 /// The last value given for an option in the strongest list that has one; lists weakest first.

@@ -105,6 +105,10 @@ Config config_from_toml(const std::filesystem::path& path);
 /// The same from memory; `where` names the text in messages.
 Config config_from_toml_text(std::string_view text, const std::string& where);
 
+/// Larger files are refused: the parser recurses once per dotted key segment, and some 30,000 of
+/// them end a stack of 8 MiB.
+inline constexpr std::uint64_t kMaxConfigBytes = 16384;
+
 /// One value of an option and where it was given.
 struct Setting {
   const Option* option;
