@@ -8,7 +8,7 @@ set_property(GLOBAL PROPERTY USE_FOLDERS ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 target_include_directories(lockstep_flags INTERFACE "${PROJECT_SOURCE_DIR}")
 target_compile_options(
-  lockstep_flags INTERFACE -ffp-contract=off -Wall -Wextra -Wshadow -Wconversion -Wdouble-promotion)
+  lockstep_flags INTERFACE -ffp-contract=off -fno-math-errno -Wall -Wextra -Wshadow -Wconversion -Wdouble-promotion)
 if(LS_WERROR)
   target_compile_options(lockstep_flags INTERFACE -Werror)
 endif()

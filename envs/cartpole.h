@@ -1,8 +1,8 @@
 // CartPole-v1: a pole on a cart, pushed left or right.
 //
-// Source: Gymnasium 1.x, gymnasium/envs/classic_control/cartpole.py (explicit Euler; old v and omega
-// in the position updates), after Barto, Sutton & Anderson 1983. One body serves float, SIMD packs,
-// CUDA threads and, with the reference arithmetic in double, Gymnasium's own bits.
+// Source: Gymnasium 1.x, gymnasium/envs/classic_control/cartpole.py (explicit Euler; old v and
+// omega in the position updates), after Barto, Sutton & Anderson 1983. One body serves float, SIMD
+// packs, CUDA threads and, with the reference arithmetic in double, Gymnasium's own bits.
 #pragma once
 
 #include "envs/env.h"
@@ -32,14 +32,30 @@ struct FusedArithmeticAnyAngle : FusedArithmetic<float> {
   }
 };
 
+/// Reference arithmetic: plain double, unfused, the C library's sin and cos. Equal to Gymnasium bit
+/// for bit. Runs on the host only.
+struct UnfusedArithmetic {
+  using Number = double;
+  static LS_HD double mul_add(double a, double b, double c) { return a * b + c; }
+  static LS_HD double sub_mul(double a, double b, double c) { return a - b * c; }
+  static LS_HD double over_mass(double a) { return a / 1.1; }
+  static LS_HD void sincos(double x, double& s, double& c) {
+    s = __builtin_sin(x);
+    c = __builtin_cos(x);
+  }
+};
+
 struct CartPole {
+  using ReplayArithmetic = FusedArithmeticAnyAngle;  // float32, valid in any state
+  using ReferenceArithmetic = UnfusedArithmetic;     // float64, the outside truth
   static constexpr const char* kName = "cartpole";
   static constexpr const char* kSummary = "Gymnasium CartPole-v1: keep the pole up for 500 steps";
   static constexpr int kStateSize = 4;
   static constexpr int kObservationSize = 4;
   static constexpr int kNumActions = 2;  // 0 pushes left, 1 pushes right
   static constexpr int kMaxEpisodeSteps = 500;
-  static constexpr int kMinEpisodeSteps = 8;  // theta needs 8 steps from any start to fall 12 degrees
+  static constexpr int kMinEpisodeSteps =
+      8;  // theta needs 8 steps from any start to fall 12 degrees
   static constexpr bool kConstantReward = true;
   static constexpr float kMaxAbsReward = 1.0f;
   // Bounds for the fixed-point gradient. x and theta end the episode there; v and omega are chosen
@@ -77,8 +93,7 @@ struct CartPole {
     F s, c;
     A::sincos(state.theta, s, c);
     const F force = select(push_right, ten, -ten);
-    const F temp =
-        A::over_mass(A::mul_add(pole_moment * (state.omega * state.omega), s, force));
+    const F temp = A::over_mass(A::mul_add(pole_moment * (state.omega * state.omega), s, force));
     const F angular = A::sub_mul(gravity * s, c, temp) /
                       (half * (four_thirds - A::over_mass(pole_mass * (c * c))));
     const F linear = temp - A::over_mass((pole_moment * angular) * c);

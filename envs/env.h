@@ -23,8 +23,7 @@ struct StepResult {
 
 /// How actions are handed over: two actions as a mask (true = action 1), more as numbers.
 template <class F, int kActions>
-using ActionOf =
-    std::conditional_t<kActions == 2, typename Lanes<F>::M, typename Lanes<F>::I>;
+using ActionOf = std::conditional_t<kActions == 2, typename Lanes<F>::M, typename Lanes<F>::I>;
 
 /// Constants and functions the engine relies on, checked for one number type.
 template <class E, class F = float>
@@ -36,7 +35,8 @@ concept Env = requires(typename E::template State<F> state, const F (&uniform)[4
   requires E::kNumActions >= 2 && E::kNumActions <= 64;
   requires E::kMaxEpisodeSteps >= 1;
   requires E::kMinEpisodeSteps >= 1;  // from 4 up, next start states are drawn once in 4 steps
-  requires E::kMaxAbsReward > 0;
+  requires E::kMaxAbsReward >
+  0;
   { E::kConstantReward } -> std::convertible_to<bool>;  // every step's reward is 1
   { E::kObservationLimit[E::kObservationSize - 1] } -> std::convertible_to<float>;
   { E::template reset<F>(uniform) } -> std::same_as<typename E::template State<F>>;

@@ -1,6 +1,6 @@
 // Portability: the one file every layer may include. A function marked LS_HD compiles for the CPU
-// (any instruction set) and for CUDA, and is always inlined: no copy of it exists outside its caller,
-// so code compiled for AVX-512 can never be linked into a baseline build.
+// (any instruction set) and for CUDA, and is always inlined: no copy of it exists outside its
+// caller, so code compiled for AVX-512 can never be linked into a baseline build.
 #pragma once
 
 static_assert(__cplusplus >= 202002L, "lockstep needs C++20, in .cpp and in .cu files");

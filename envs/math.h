@@ -58,9 +58,16 @@ LS_HD std::int32_t add_where(bool m, std::int32_t sum, std::int32_t q) { return 
 LS_HD double add_where(bool m, double sum, double q) { return m ? sum + q : sum; }
 
 LS_HD float as_float(std::int32_t bits) { return __builtin_bit_cast(float, bits); }
+LS_HD std::int32_t as_signed(std::uint32_t bits) { return static_cast<std::int32_t>(bits); }
+LS_HD std::uint32_t as_unsigned(std::int32_t bits) { return static_cast<std::uint32_t>(bits); }
 LS_HD std::int32_t as_int(float value) { return __builtin_bit_cast(std::int32_t, value); }
 /// Value of an integer of at most 24 bits: exact.
 LS_HD float to_float(std::int32_t a) { return static_cast<float>(a); }
+/// The same for a number type given by name: the oracle's integers are converted to double.
+template <class F>
+LS_HD F to_real(typename Lanes<F>::I a) {
+  return to_float(a);
+}
 LS_HD float to_float(std::uint32_t a) { return static_cast<float>(static_cast<std::int32_t>(a)); }
 /// Nearest integer, ties to even; |a| < 2^31.
 LS_HD std::int32_t round_to_int(float a) { return static_cast<std::int32_t>(__builtin_lrintf(a)); }

@@ -1,10 +1,10 @@
 // Counter-based random numbers: Philox4x32-10. No generator state exists; every word is a pure
-// function of (seed, environment, index, epoch, purpose, draw), so results cannot depend on threads,
-// order, batch size or backend.
+// function of (seed, environment, index, epoch, purpose, draw), so results cannot depend on
+// threads, order, batch size or backend.
 //
 // counter = (global environment id, index, epoch, purpose + 256 * draw), key = seed (low, high).
-// epoch = update number; evaluations count from kEvaluationEpoch. kernels/README.md lists what index
-// and words mean for each purpose.
+// epoch = update number; evaluations count from kEvaluationEpoch. kernels/README.md lists what
+// index and words mean for each purpose.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +17,10 @@ enum class Purpose : std::uint32_t {
   kAction = 0,        // index t/4, word t mod 4; t = steps since the epoch began
   kRandomAction = 1,  // index t/128, bit t mod 128 (two actions); index t/4, word t mod 4 (more)
   kReset = 2,         // index = number of the environment's episode within the epoch
-  kDropout = 3,       // index t; p = 0.5: bit j mod 128 of draw j/128, else word j mod 4 of draw j/4
-  kExploration = 4,   // index t, words 0 (explore?) and 1 (which action)
-  kNoise = 5,         // environment's own
-  kInit = 6,          // index parameter/4, word parameter mod 4
+  kDropout = 3,      // index t; p = 0.5: bit j mod 128 of draw j/128, else word j mod 4 of draw j/4
+  kExploration = 4,  // index t, words 0 (explore?) and 1 (which action)
+  kNoise = 5,        // environment's own
+  kInit = 6,         // index parameter/4, word parameter mod 4
 };
 
 inline constexpr std::uint32_t kEvaluationEpoch = 0x80000000u;

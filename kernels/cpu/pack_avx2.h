@@ -73,6 +73,8 @@ LS_HD U select(M m, U a, U b) { return _mm256_blendv_epi8(b.v, a.v, m.m); }
 LS_HD I add_where(M m, I sum, I q) { return _mm256_add_epi32(sum.v, _mm256_and_si256(m.m, q.v)); }
 
 LS_HD F as_float(I a) { return _mm256_castsi256_ps(a.v); }
+LS_HD I as_signed(U a) { return a.v; }
+LS_HD U as_unsigned(I a) { return a.v; }
 LS_HD I as_int(F a) { return _mm256_castps_si256(a.v); }
 LS_HD F to_float(I a) { return _mm256_cvtepi32_ps(a.v); }
 LS_HD F to_float(U a) { return _mm256_cvtepi32_ps(a.v); }

@@ -71,6 +71,8 @@ LS_HD U select(M m, U a, U b) { return _mm512_mask_blend_epi32(m.m, b.v, a.v); }
 LS_HD I add_where(M m, I sum, I q) { return _mm512_mask_add_epi32(sum.v, m.m, sum.v, q.v); }
 
 LS_HD F as_float(I a) { return _mm512_castsi512_ps(a.v); }
+LS_HD I as_signed(U a) { return a.v; }
+LS_HD U as_unsigned(I a) { return a.v; }
 LS_HD I as_int(F a) { return _mm512_castps_si512(a.v); }
 LS_HD F to_float(I a) { return _mm512_cvtepi32_ps(a.v); }
 LS_HD F to_float(U a) { return _mm512_cvtepi32_ps(a.v); }

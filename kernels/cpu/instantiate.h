@@ -1,0 +1,126 @@
+// Builds the table of batch operations of one environment for one instruction set. A generated
+// translation unit defines LS_ISA_SCALAR, LS_ISA_AVX2 or LS_ISA_AVX512, includes this header and
+// the environment's, and uses LS_INSTANTIATE_ENVIRONMENT(name, Type).
+#pragma once
+
+#include "kernels/cpu/gradient.h"
+#include "kernels/cpu/launchers.h"
+#include "kernels/cpu/returns.h"
+#include "kernels/cpu/rollout.h"
+#include "kernels/cpu/step.h"
+
+#if defined(LS_ISA_AVX512)
+#include "kernels/cpu/pack_avx512.h"
+#elif defined(LS_ISA_AVX2)
+#include "kernels/cpu/pack_avx2.h"
+#else
+#include "kernels/cpu/replay.h"
+#endif
+
+namespace lockstep::cpu {
+
+/// Sizes that suit an instruction set; they change speed, never results.
+template <class F, int kGroupsTogether>
+struct Block {
+  static constexpr int kPacks = kGroupsTogether * kGroup / Lanes<F>::W;
+  // enough independent fma chains to hide their latency, few enough to stay in registers
+  static constexpr int kInFlight = kPacks >= 4 ? 1 : kPacks == 2 ? 2 : 4;
+};
+
+template <class E, class F, int kMaxGroups, int kUnits, class Acc>
+struct Batch {
+  using Real = typename Lanes<F>::Scalar;
+  static constexpr int kLanes = Lanes<F>::W;
+  static constexpr int kGroups = kMaxGroups;
+
+  template <PolicyForm kForm, int kGroupsTogether>
+  static void rollout_groups(const RolloutArgs<Real>& args, std::int64_t first_env) {
+    using B = Block<F, kGroupsTogether>;
+    rollout_block<E, kForm, F, B::kPacks, B::kInFlight>(args, first_env);
+  }
+  template <PolicyForm kForm>
+  static void rollout_form(const RolloutArgs<Real>& args, std::int64_t first_env, int groups) {
+    if constexpr (kMaxGroups >= 4) {
+      if (groups == 4) return rollout_groups<kForm, 4>(args, first_env);
+    }
+    if constexpr (kMaxGroups >= 2) {
+      if (groups == 2) return rollout_groups<kForm, 2>(args, first_env);
+    }
+    rollout_groups<kForm, 1>(args, first_env);
+  }
+  static void rollout(const RolloutArgs<Real>& args, std::int64_t first_env, int groups) {
+    switch (args.policy.form) {
+      case PolicyForm::kRandom:
+        return rollout_form<PolicyForm::kRandom>(args, first_env, groups);
+      case PolicyForm::kLinear:
+        return rollout_form<PolicyForm::kLinear>(args, first_env, groups);
+      case PolicyForm::kRelu:
+        return rollout_form<PolicyForm::kRelu>(args, first_env, groups);
+      case PolicyForm::kGeneral:
+        return rollout_form<PolicyForm::kGeneral>(args, first_env, groups);
+    }
+  }
+  static void returns(const ReturnArgs<Real>& args, std::int64_t group, ReturnSums& sums) {
+    returns_group<F>(args, group, sums);
+  }
+  static void baseline(const BaselineArgs<Real>& args, std::int64_t group, ReturnSums& sums) {
+    baseline_group<F>(args, group, sums);
+  }
+  static void gradient(const GradientArgs<Real>& args, std::int64_t group,
+                       GradientScratch<Acc>& scratch) {
+    switch (args.policy.form) {
+      case PolicyForm::kLinear:
+        return gradient_group<Acc, E, PolicyForm::kLinear, F, kUnits>(args, group, scratch);
+      case PolicyForm::kRelu:
+        return gradient_group<Acc, E, PolicyForm::kRelu, F, kUnits>(args, group, scratch);
+      case PolicyForm::kGeneral:
+        return gradient_group<Acc, E, PolicyForm::kGeneral, F, 1>(args, group, scratch);
+      case PolicyForm::kRandom:
+        return;  // no parameters
+    }
+  }
+  static void flush(const GradientArgs<Real>& args, GradientScratch<Acc>& scratch) {
+    flush_lanes<Acc, F>(
+        gradient_layout(args.policy, E::kObservationSize, logits_of(E::kNumActions)), scratch);
+  }
+  static void step(const StepBuffers& args, std::int64_t group) { step_group<E, F>(args, group); }
+};
+
+}  // namespace lockstep::cpu
+
+#if defined(LS_ISA_AVX512)
+#define LS_OPERATIONS(name) operations_##name##_avx512
+#define LS_BATCH(Type) Batch<Type, avx512::F, 4, 4, FixedPoint>
+#define LS_ISA_NAME "avx512"
+#elif defined(LS_ISA_AVX2)
+#define LS_OPERATIONS(name) operations_##name##_avx2
+#define LS_BATCH(Type) Batch<Type, avx2::F, 2, 2, FixedPoint>
+#define LS_ISA_NAME "avx2"
+#else
+#define LS_OPERATIONS(name) operations_##name##_scalar
+#define LS_BATCH(Type) Batch<Type, float, 1, 1, FixedPoint>
+#define LS_ISA_NAME "scalar"
+#endif
+
+#define LS_INSTANTIATE_BATCH(name, Type)                                 \
+  namespace lockstep::cpu {                                              \
+  extern const FloatOperations LS_OPERATIONS(name);                      \
+  const FloatOperations LS_OPERATIONS(name) = {LS_ISA_NAME,              \
+                                               LS_BATCH(Type)::kLanes,   \
+                                               LS_BATCH(Type)::kGroups,  \
+                                               LS_BATCH(Type)::rollout,  \
+                                               LS_BATCH(Type)::returns,  \
+                                               LS_BATCH(Type)::baseline, \
+                                               LS_BATCH(Type)::gradient, \
+                                               LS_BATCH(Type)::flush,    \
+                                               LS_BATCH(Type)::step};    \
+  }
+
+#if defined(LS_ISA_AVX512) || defined(LS_ISA_AVX2)
+#define LS_INSTANTIATE_ENVIRONMENT(name, Type) LS_INSTANTIATE_BATCH(name, Type)
+#else
+// The baseline unit also brings what exists once per environment.
+#define LS_INSTANTIATE_ENVIRONMENT(name, Type) \
+  LS_INSTANTIATE_BATCH(name, Type)             \
+  LS_INSTANTIATE_REPLAY(name, Type)
+#endif

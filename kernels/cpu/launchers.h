@@ -1,0 +1,70 @@
+// The batch operations of the CPU as plain function pointers: one table per environment and
+// instruction set. A call works on one block or group; the host splits the batch over threads.
+// This header is all the host sees; it compiles without any instruction-set flag.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cpu/scratch.h"
+#include "kernels/fixed_point.h"
+#include "kernels/trajectory.h"
+
+namespace lockstep::cpu {
+
+/// State of environments stepped with the caller's actions; group layout, lane innermost.
+struct StepBuffers {
+  std::int64_t num_envs;  // N
+  RandomStream stream;
+  float* state;                // [G][S][16]
+  std::int32_t* steps;         // [16 G] steps done in the episode
+  std::uint32_t* number;       // [16 G] episode number
+  const std::uint8_t* action;  // [16 G]
+  const std::uint8_t* reset;   // [16 G] 1: start a new episode instead of stepping
+  bool same_step;              // restart ended environments at once
+  float* obs;                  // [G][O][16] after the step (and restart)
+  float* final_obs;            // [G][O][16] before a same-step restart
+  float* reward;               // [16 G]
+  std::uint8_t* terminated;    // [16 G]
+  std::uint8_t* truncated;     // [16 G]
+};
+
+template <class Real, class Acc>
+struct Operations {
+  const char* isa;  // "scalar", "avx2", "avx512"
+  int lanes;        // W
+  int max_groups;   // most groups one rollout call may advance together
+
+  /// Plays `groups` (1, 2 or 4, at most max_groups) groups from environment `first_env` on.
+  void (*rollout)(const RolloutArgs<Real>&, std::int64_t first_env, int groups);
+  void (*returns)(const ReturnArgs<Real>&, std::int64_t group, ReturnSums&);
+  void (*baseline)(const BaselineArgs<Real>&, std::int64_t group, ReturnSums&);
+  void (*gradient)(const GradientArgs<Real>&, std::int64_t group, GradientScratch<Acc>&);
+  /// Moves what is left in the lanes into scratch.partial.
+  void (*flush)(const GradientArgs<Real>&, GradientScratch<Acc>&);
+  void (*step)(const StepBuffers&, std::int64_t group);
+};
+
+using FloatOperations = Operations<float, FixedPoint>;
+
+/// One environment stepped alone from given states, in float32 or in the reference float64.
+struct ReplayOperations {
+  void (*reset)(const RandomStream&, std::uint32_t env, double* state);  // [S]
+  /// Advances `state` [S] in place; fills obs [O]; returns reward and terminated.
+  void (*step)(double* state, std::uint8_t action, bool float64, float* reward,
+               std::uint8_t* terminated);
+  void (*observe)(const double* state, float* obs);
+  bool has_float64;  // a reference arithmetic exists
+};
+
+/// Constants of an environment, for the host.
+struct EnvironmentFacts {
+  const char* name;
+  const char* summary;
+  int state_size, observation_size, num_actions, max_episode_steps;
+  bool constant_reward;
+  float max_abs_reward;
+  const float* observation_limit;  // [O]
+  ReplayOperations replay;
+};
+
+}  // namespace lockstep::cpu

@@ -1,0 +1,88 @@
+// From the summed terms of a batch to the gradient of every parameter, once per update.
+//
+// With S = alpha * (sum over kept steps) + (1 - alpha) * (sum over active steps) per unit j, logit z:
+//   d W1_ji = sum_z w2_zj S_jzi      d b1_j = sum_z w2_zj S_jz1
+//   d W2_zj = s (sum_i w1_ji S_jzi + b1_j S_jz1)      d b2_z = sum over all steps of g_z
+// alpha is the leak of the activation (0 for ReLU), s = 1 / (1 - dropout) and w2 already holds s.
+// Two actions share one logit: row 1 gets the gradient, row 0 its negative.
+#pragma once
+
+#include "kernels/reinforce_grad.h"
+#include "kernels/trajectory.h"
+
+namespace lockstep {
+
+/// Everything finish_unit() and finish_output() need; sums are merged over all threads.
+template <class Real, class Acc>
+struct FinishArgs {
+  PolicyView<Real> policy;
+  GradientLayout layout;
+  const typename Acc::Sum* sums;  // [layout.size()]
+  const float* scale;             // [O + 1]
+  int O, A;
+  Real drop_scale;                // s
+  double divisor;                 // number of episodes
+  Real* grad;                     // flat: layer1.weight [H, O], layer1.bias [H], layer2.weight
+                                  // [A, H], layer2.bias [A]; linear: layer1.weight [A, O], bias [A]
+};
+
+/// Writes one output gradient for logit z into the rows of the actions it stands for.
+template <class Real>
+LS_HD void write_rows(Real* rows, int A, int z, std::int64_t stride, double value) {
+  if (A == 2) {
+    rows[0] = static_cast<Real>(-value);
+    rows[stride] = static_cast<Real>(value);
+  } else {
+    rows[z * stride] = static_cast<Real>(value);
+  }
+}
+
+/// Gradient of the parameters of hidden unit j, from its walking position.
+template <class Real, class Acc>
+LS_HD void finish_unit(const FinishArgs<Real, Acc>& args, int position) {
+  const int O = args.O, Z = logits_of(args.A), H = args.policy.hidden;
+  const int j = position / args.policy.chain + kPartials * (position % args.policy.chain);
+  if (j >= H) return;
+  const Real* unit = args.policy.units + std::int64_t{position} * unit_stride(O, Z);
+  const double leak = static_cast<double>(args.policy.leak);
+  Real* weight = args.grad;
+  Real* bias = weight + std::int64_t{H} * O;
+  Real* out_weight = bias + H;
+  const auto term = [&](int z, int i) {
+    const int c = z * (O + 1) + i;
+    const double active = Acc::value(args.sums[args.layout.active(position) + c], args.scale[i]);
+    if (args.policy.leak == Real(0)) return active;
+    const std::int64_t kept =
+        args.layout.has_kept ? args.layout.kept(position) + c : args.layout.all() + c;
+    return leak * Acc::value(args.sums[kept], args.scale[i]) + (1 - leak) * active;
+  };
+  for (int i = 0; i <= O; ++i) {
+    double sum = 0;
+    for (int z = 0; z < Z; ++z) sum += static_cast<double>(unit[O + 1 + z]) * term(z, i);
+    (i < O ? weight[std::int64_t{j} * O + i] : bias[j]) = static_cast<Real>(sum / args.divisor);
+  }
+  for (int z = 0; z < Z; ++z) {
+    double sum = 0;
+    for (int i = 0; i <= O; ++i) sum += static_cast<double>(unit[i]) * term(z, i);
+    write_rows(out_weight + j, args.A, z, H,
+               static_cast<double>(args.drop_scale) * sum / args.divisor);
+  }
+}
+
+/// Gradient of the output bias, or of all parameters of the linear policy.
+template <class Real, class Acc>
+LS_HD void finish_output(const FinishArgs<Real, Acc>& args) {
+  const int O = args.O, Z = logits_of(args.A), H = args.policy.hidden;
+  const bool linear = args.policy.form == PolicyForm::kLinear;
+  const auto term = [&](int z, int i) {
+    return Acc::value(args.sums[args.layout.all() + z * (O + 1) + i], args.scale[i]) /
+           args.divisor;
+  };
+  Real* bias = args.grad + (linear ? args.A * O : H * O + H + args.A * H);
+  for (int z = 0; z < Z; ++z) {
+    for (int i = 0; linear && i < O; ++i) write_rows(args.grad + i, args.A, z, O, term(z, i));
+    write_rows(bias, args.A, z, 1, term(z, O));
+  }
+}
+
+}  // namespace lockstep

@@ -1,0 +1,130 @@
+// What a rollout records, and the argument structs of the batch operations. Plain structs of
+// pointers and numbers, passed by value; they own nothing. Letters: kernels/README.md.
+//
+// Records are stored in groups of 16 environments, [G][T][field][16]: both passes stream through
+// memory whatever the vector width, and N need not be a multiple of anything. Lanes of environments
+// >= N never play: their `valid` bits stay 0.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/philox.h"
+
+namespace lockstep {
+
+inline constexpr int kGroup = 16;        // environments of a group
+inline constexpr int kPartials = 8;      // R, interleaved partial sums of a logit
+inline constexpr int kMaxHidden = 4096;  // largest H
+inline constexpr int kFlushSteps = 256;  // F, adds into one int32 accumulator between flushes
+inline constexpr float kQuantisedLimit = 8388607.0f;  // L = floor((2^31 - 1) / F)
+
+/// Logits evaluated per step: two actions need one, the log-odds of action 1.
+constexpr int logits_of(int num_actions) { return num_actions == 2 ? 1 : num_actions; }
+
+template <class Real>
+struct Record {
+  std::int64_t groups;         // G = ceil(N / 16)
+  std::int32_t T;              // steps there is room for
+  Real* obs;                   // [G][T][O][16] observation the action was chosen on; null: not kept
+  Real* logits;                // [G][T][Z][16]; null: not kept
+  Real* reward;                // [G][T][16]; null: not kept (constant reward)
+  Real* advantage;             // [G][T][16] return, minus baseline; written by returns()
+  std::uint8_t* action;        // [G][T][16] more than two actions
+  std::uint16_t* action_bits;  // [G][T] bit = lane; two actions
+  std::uint16_t* terminated;   // [G][T]
+  std::uint16_t* truncated;    // [G][T]
+  std::uint16_t* valid;        // [G][T] step belongs to a finished episode; written by returns()
+  std::int32_t* steps;         // [G] steps recorded
+};
+
+/// How the network is evaluated; the form is a compile-time choice inside the kernels.
+enum class PolicyForm : std::uint8_t {
+  kRandom,   // no network: uniformly random actions
+  kLinear,   // logits = W obs + b
+  kRelu,     // one hidden layer, ReLU, no dropout: the fast path
+  kGeneral,  // one hidden layer, leaky ReLU and/or dropout
+};
+
+/// Weights in the order they are walked: partial sum r = j mod 8 outermost, then j / 8. A unit is
+/// O weights, its bias and its Z output weights (scaled by 1 / (1 - dropout)), padded to `stride`;
+/// units beyond H are zero. For two actions the output row is W2[1] - W2[0] and the bias b2[1] -
+/// b2[0]. The linear policy stores Z rows of O weights and a bias.
+template <class Real>
+struct PolicyView {
+  PolicyForm form;
+  std::int32_t hidden;       // H; 0 for the linear policy
+  std::int32_t chain;        // units per partial sum, ceil(H / 8)
+  const Real* units;         // [8][chain][stride], or linear [Z][O + 1]
+  const Real* output_bias;   // [Z]
+  Real leak;                 // slope below 0
+  std::uint32_t drop_below;  // dropout: a unit is dropped if its 24-bit word < drop_below
+  bool drop_half;            // p = 0.5 exactly: one random bit a unit
+};
+
+/// Floats a unit takes in PolicyView::units.
+constexpr int unit_stride(int O, int Z) { return (O + 1 + Z + 3) / 4 * 4; }
+
+enum class ActionChoice : std::uint8_t { kSample, kGreedy, kEpsilon };
+
+template <class Real>
+struct RolloutArgs {
+  RandomStream stream;
+  std::int64_t num_envs;  // N
+  std::int32_t T;         // most steps played
+  bool episodic;          // one whole episode each; else automatic reset and exactly T steps
+  ActionChoice choice;
+  float epsilon;  // kEpsilon
+  PolicyView<Real> policy;
+  Record<Real> record;
+  Real* score;             // [16 G] sum of rewards over finished episodes
+  std::int32_t* length;    // [16 G] steps of finished episodes
+  std::int32_t* episodes;  // [16 G] episodes finished
+};
+
+enum class ReturnMode : std::uint8_t { kStepwise, kFull };
+
+/// Order-free sums over the valid steps, merged by addition.
+struct ReturnSums {
+  std::int64_t count = 0;         // valid steps
+  std::int64_t sum = 0;           // of quantised values
+  std::int64_t squares_low = 0;   // of their squares: low 32 bits summed
+  std::int64_t squares_high = 0;  //                   high 32 bits summed
+  bool saturated = false;
+  float largest = 0;  // max |value|
+};
+
+template <class Real>
+struct ReturnArgs {
+  Record<Real> record;
+  Real gamma;
+  ReturnMode mode;
+  float scale;             // 2^k of the quantisation
+  std::int64_t* time_sum;  // [T] quantised returns summed over environments; null: not wanted
+};
+
+template <class Real>
+struct BaselineArgs {
+  Record<Real> record;
+  const Real* baseline;  // [T], or null: `constant`
+  Real constant;
+  float scale;       // 2^k of the quantisation
+  bool per_episode;  // normalise within each episode
+  bool sample_std;   // n - 1
+};
+
+template <class Real>
+struct GradientArgs {
+  RandomStream stream;  // dropout masks; start states when the physics is replayed
+  std::int64_t num_envs;
+  bool episodic;
+  PolicyView<Real> policy;
+  Record<Real> record;  // obs and logits null: replayed from start states and actions
+  Real mean;            // g = ((A - mean) * inv_std) * d
+  Real inv_std;
+  Real entropy_coef;    // added to the logit gradient of every valid step
+  float scale[16];      // [O + 1] 2^k per component: observations, then 1
+  float loss_scale;     // 2^k of -A log pi; largest magnitudes never saturate
+  float entropy_scale;  // 2^k of the entropy
+};
+
+}  // namespace lockstep
