@@ -59,7 +59,11 @@ class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
   bool start_object(std::size_t) override {
     if (depth_ == 0) return ++depth_, true;
     if (depth_ != 1) return fail("an object where none belongs" + of_entry());
-    if (!in_metadata_) entries.push_back({.name = key_, .shape = {}});
+    if (!in_metadata_) {
+      if (entries.size() == kMaxTensors)
+        return fail("over " + std::to_string(kMaxTensors) + " tensors");
+      entries.push_back({.name = key_, .shape = {}});
+    }
     return ++depth_, true;
   }
 
@@ -76,9 +80,6 @@ class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
   bool key(std::string& name) override {
     if (depth_ == 1) {
       if (!names_.insert(name).second) return fail("duplicate name '" + printable(name) + "'");
-      if (names_.size() > kMaxTensors + 1) {
-        return fail("over " + std::to_string(kMaxTensors) + " tensors");
-      }
       key_ = name;
       in_metadata_ = name == kMetadataKey;
       return true;
