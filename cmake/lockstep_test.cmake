@@ -37,7 +37,7 @@ function(lockstep_test name)
   target_link_libraries(
     ${target} PRIVATE lockstep_host ${environments} ${TEST_LIBRARIES} GTest::gmock GTest::gtest_main
                       nlohmann_json::nlohmann_json fmt::fmt-header-only
-                      tomlplusplus::tomlplusplus)
+                      lockstep_toml)
   target_compile_definitions(${target} PRIVATE ${LS_ISA_DEFINITIONS} ${TEST_DEFINITIONS})
   set(properties)
   if(TEST_LABELS)
