@@ -12,7 +12,7 @@ namespace lockstep::plot_parts {
 namespace {
 
 // below this span, relative to the magnitude, tick labels would need more digits than they have
-constexpr double kMinRelativeSpan = 1e-9;
+constexpr double kMinRelativeSpan = 1e-7;
 constexpr double kMinSpan = 1e-290;
 
 constexpr int kMaxDecimals = 15;
@@ -43,7 +43,7 @@ Multiples multiples(double low, double high, double step, bool round_out) {
 
 // The step whose rounded axis wastes the least room; fewer than three ticks count as a waste too.
 double choose_step(double low, double high, int max_ticks, bool round_out) {
-  double step = nice_step(high - low, max_ticks - 1);
+  double step = nice_step(high - low, round_out ? max_ticks - 1 : max_ticks);
   while (multiples(low, high, step, round_out).count() > max_ticks) step = next_step(step);
   double best = step, best_cost = std::numeric_limits<double>::infinity();
   for (int i = 0; i < (round_out ? 4 : 1); ++i, step = next_step(step)) {
@@ -163,7 +163,7 @@ std::vector<std::string> tick_labels(std::span<const double> values, double step
                               : fmt::format("{:.{}f}{}", v / unit.scale,
                                             decimals_of(step / unit.scale), unit.suffix));
     } else {
-      labels.push_back(v == 0 ? "0" : fmt::format("{:.{}e}", v, std::clamp(digits, 0, 9)));
+      labels.push_back(v == 0 ? "0" : fmt::format("{:.{}e}", v, std::clamp(digits, 0, 12)));
     }
   }
   return labels;

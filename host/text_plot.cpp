@@ -195,7 +195,8 @@ std::string row_text(const Canvas& canvas, int row, const Layout& at, int thresh
 
 std::string centred(const std::string& text, int left, int cols) {
   const std::string cut = plot_parts::fitted(text, left + cols);
-  const int indent = std::max(0, left + (cols - columns(cut)) / 2);
+  const int room = left + cols - columns(cut);
+  const int indent = std::clamp(left + (cols - columns(cut)) / 2, 0, room);
   return std::string(static_cast<std::size_t>(indent), ' ') + cut;
 }
 
