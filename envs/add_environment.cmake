@@ -27,9 +27,11 @@ set(LS_ISA_FLAGS_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma
                         -mprefer-vector-width=512)
 
 # GCC bug 105593: its own AVX intrinsics warn of an undefined vector they mean to be undefined.
-foreach(isa avx2 avx512)
-  list(APPEND LS_ISA_FLAGS_${isa} -Wno-uninitialized -Wno-maybe-uninitialized)
-endforeach()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  foreach(isa avx2 avx512)
+    list(APPEND LS_ISA_FLAGS_${isa} -Wno-uninitialized -Wno-maybe-uninitialized)
+  endforeach()
+endif()
 
 # LS_HAVE_AVX2, LS_HAVE_AVX512: which versions exist in this build; for the list and for the code
 # that picks one at run time.
