@@ -1,0 +1,164 @@
+// lockstep eval: plays whole episodes of a saved policy and prints how the scores spread.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "host/cli/command.h"
+#include "host/cli/output.h"
+#include "host/cli/policy_source.h"
+#include "host/engine.h"
+#include "host/plot.h"
+
+namespace lockstep::cli {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+constexpr std::string_view kModes[] = {"greedy", "sample", "epsilon"};
+constexpr std::string_view kEpsilonPrefix = "epsilon=";
+constexpr int kBins = 10;
+
+std::vector<ArgumentRow> rows() {
+  return {
+      {.name = "path",
+       .value = any_text(),
+       .help = "run folder, checkpoint folder or safetensors file",
+       .positional = true,
+       .required = true},
+      {.name = "mode",
+       .value = any_text(),
+       .help = "how actions are chosen: greedy, sample, or epsilon=X with X in [0, 1]: a random "
+               "action with that probability",
+       .fallback = "greedy",
+       .completion = Completion::kNothing},
+      {.name = "episodes",
+       .value = integer_in(1, 100000000),
+       .help = "episodes to play",
+       .fallback = "1000"},
+      option_row("seed"),
+      option_row("env"),
+      option_row("activation"),
+      option_row("device"),
+      option_row("threads"),
+      option_row("json"),
+      option_row("quiet"),
+  };
+}
+
+std::string epilogue() {
+  return "--env and --activation are for bare files; a run knows its own.\n";
+}
+
+EvalOptions parse_mode(const std::string& text) {
+  const Origin origin{"--mode"};
+  EvalOptions options;
+  if (text.starts_with(kEpsilonPrefix)) {
+    options.mode = ActionMode::kEpsilon;
+    options.epsilon =
+        parse_real(real_in(0, 1), std::string_view(text).substr(kEpsilonPrefix.size()), origin);
+    return options;
+  }
+  constexpr ActionMode kByIndex[] = {ActionMode::kGreedy, ActionMode::kSample,
+                                     ActionMode::kEpsilon};
+  options.mode = kByIndex[parse_choice(one_of(kModes), text, origin)];
+  if (options.mode == ActionMode::kEpsilon) {
+    throw_bad_value(origin, "'epsilon' needs a value in [0, 1], such as epsilon=0.05");
+  }
+  return options;
+}
+
+struct Summary {
+  std::vector<double> sorted;
+  double mean = 0, std = 0, mean_length = 0;  // population standard deviation
+};
+
+Summary summarize(const EvalResult& result) {
+  Summary summary;
+  summary.sorted.assign(result.scores.begin(), result.scores.end());
+  std::sort(summary.sorted.begin(), summary.sorted.end());
+  const auto count = static_cast<double>(summary.sorted.size());
+  summary.mean = std::accumulate(summary.sorted.begin(), summary.sorted.end(), 0.0) / count;
+  double squares = 0;
+  for (const double score : summary.sorted)
+    squares += (score - summary.mean) * (score - summary.mean);
+  summary.std = std::sqrt(squares / count);
+  summary.mean_length = std::accumulate(result.lengths.begin(), result.lengths.end(), 0.0) / count;
+  return summary;
+}
+
+void print_json_result(const Config& config, const std::string& path, const std::string& mode,
+                       const EvalOptions& options, const EvalResult& result) {
+  const Summary summary = summarize(result);
+  json quantiles;
+  for (const double fraction : kQuantiles) {
+    quantiles[fmt::format("p{:.0f}", fraction * 100)] = quantile(summary.sorted, fraction);
+  }
+  print_json("eval", {{"env", config.env},
+                      {"path", path},
+                      {"mode", mode},
+                      {"seed", options.seed},
+                      {"episodes", options.episodes},
+                      {"mean", summary.mean},
+                      {"std", summary.std},
+                      {"min", summary.sorted.front()},
+                      {"max", summary.sorted.back()},
+                      {"quantiles", quantiles},
+                      {"mean_length", summary.mean_length},
+                      {"steps", result.steps},
+                      {"seconds", result.seconds}});
+}
+
+void print_text_result(const Config& config, const std::string& mode, const EvalOptions& options,
+                       const EvalResult& result) {
+  const Summary summary = summarize(result);
+  std::string text =
+      fmt::format("{}: {} episodes, {}\n", config.env, grouped(options.episodes), mode);
+  text += result_line(
+      "score", fmt::format("{:.2f} mean, {:.2f} standard deviation", summary.mean, summary.std));
+  text += result_line("range",
+                      fmt::format("{:g} to {:g}", summary.sorted.front(), summary.sorted.back()));
+  std::string quantiles;
+  for (const double fraction : kQuantiles) {
+    quantiles += fmt::format("{}{:.0f} %: {:g}", quantiles.empty() ? "" : "  ", fraction * 100,
+                             quantile(summary.sorted, fraction));
+  }
+  text += result_line("quantiles", quantiles);
+  text += result_line("time", duration(result.seconds));
+  text += result_line("steps/s", with_unit(static_cast<double>(result.steps) / result.seconds));
+  if (!config.quiet) text += "\n" + text_histogram(summary.sorted, kBins, 72);
+  print(text);
+}
+
+int run(const Arguments& arguments) {
+  const Config call = arguments.config();
+  const std::string mode = arguments.text("mode");
+  EvalOptions options = parse_mode(mode);
+  options.episodes = arguments.integer("episodes");
+  options.seed = call.seed;
+  PolicySource source = load_policy(arguments.path("path"), call);
+  source.config.device = call.device;
+  source.config.threads = call.threads;
+  source.config.json = call.json;
+  source.config.quiet = call.quiet;
+  Engine engine(source.config);
+  engine.set_policy(source.tensors);
+  const EvalResult result = engine.evaluate(options);
+  if (call.json) {
+    print_json_result(source.config, arguments.path("path"), mode, options, result);
+  } else {
+    print_text_result(source.config, mode, options, result);
+  }
+  return 0;
+}
+
+}  // namespace
+
+constinit const Command kEvalCommand = {
+    "eval", "play episodes of a saved policy: scores and their spread", rows, run, epilogue};
+
+}  // namespace lockstep::cli

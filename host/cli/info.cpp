@@ -1,0 +1,64 @@
+// lockstep info: what this build is, what the machine gives it, and what it promises.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "host/cli/command.h"
+#include "host/cli/output.h"
+#include "host/engine.h"
+
+namespace lockstep::cli {
+namespace {
+
+struct Promise {
+  const char* level;
+  const char* text;
+};
+
+constexpr Promise kContract[] = {
+    {"D0", "same build and seed: same bits in trajectories, gradients, weights"},
+    {"D1", "whatever the threads, instruction set and chunking"},
+    {"D2", "an environment's trajectory depends on seed, its number and its actions alone"},
+    {"D3", "the same on every backend: IEEE arithmetic with own sin, cos, exp, log"},
+};
+
+std::vector<ArgumentRow> rows() { return {option_row("json")}; }
+
+int run(const Arguments& arguments) {
+  const BuildInfo build = build_info();
+  const std::string fingerprint = fmt::format("{:016x}", Engine::fingerprint());
+  if (arguments.config().json) {
+    nlohmann::ordered_json contract;
+    for (const Promise& promise : kContract) contract[promise.level] = promise.text;
+    print_json("info", {{"version", build.version},
+                        {"commit", build.commit},
+                        {"compiler", build.compiler},
+                        {"build_type", build.build_type},
+                        {"isa", build.isa},
+                        {"threads", build.threads},
+                        {"backends", build.backends},
+                        {"determinism", contract},
+                        {"fingerprint", fingerprint}});
+    return 0;
+  }
+  std::string text = "lockstep " + build.version + "\n";
+  text += result_line("commit", build.commit);
+  text += result_line("build", build.build_type + ", " + build.compiler);
+  text += result_line("instructions", build.isa);
+  text += result_line("threads", std::to_string(build.threads));
+  text += result_line("backends", fmt::format("{}", fmt::join(build.backends, ", ")));
+  text += result_line("fingerprint", fingerprint + " (equal on every correct build)");
+  text += "determinism\n";
+  for (const Promise& promise : kContract) text += result_line(promise.level, promise.text);
+  print(text);
+  return 0;
+}
+
+}  // namespace
+
+constinit const Command kInfoCommand = {
+    "info", "version, build, instruction set, backends, fingerprint", rows, run, nullptr};
+
+}  // namespace lockstep::cli

@@ -1,0 +1,145 @@
+// CLI11 splits the line into options and positionals; see parser.h. Its config files, environment
+// variables, validators and help formatter are not used: the option table has all four.
+#include "host/cli/parser.h"
+
+#include <CLI/CLI.hpp>
+
+#include "host/build_stamp.h"
+#include "host/errors.h"
+
+namespace lockstep::cli {
+namespace {
+
+/// The command that argv names; nothing of the others needs to be built.
+const Command* named_command(int argc, const char* const* argv) {
+  for (int i = 1; i < argc; ++i) {
+    if (argv[i][0] != '-') return find_command(argv[i]);
+  }
+  return nullptr;
+}
+
+std::string joined_command_line(int argc, const char* const* argv) {
+  std::string line = "lockstep";
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const bool plain =
+        !word.empty() && word.find_first_of(" \t\n\"'\\$`*?&|;<>(){}[]#~!") == std::string::npos;
+    line += plain ? " " + word : " '" + word + "'";
+  }
+  return line;
+}
+
+void define(CLI::App& app, const std::vector<ArgumentRow>& rows) {
+  for (const ArgumentRow& row : rows) {
+    CLI::Option* option = nullptr;
+    if (row.positional) {
+      option = app.add_option(row.name, CLI::callback_t{});
+    } else if (row.value.type == ValueType::kBoolean) {
+      option = app.add_flag("--" + row.name);
+    } else {
+      option = app.add_option("--" + row.name, CLI::callback_t{});
+    }
+    option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  }
+}
+
+[[noreturn]] void throw_unknown_option(const std::string& word,
+                                       const std::vector<ArgumentRow>& rows) {
+  const std::string name = word.substr(0, word.find('='));
+  std::vector<std::string> flags = {"--help"};
+  for (const ArgumentRow& row : rows) {
+    if (!row.positional) flags.push_back("--" + row.name);
+  }
+  const std::vector<std::string_view> names(flags.begin(), flags.end());
+  throw InvalidArgument("unknown option " + in_quotes(name) + "; the nearest is '" +
+                        std::string(nearest_name(name, names)) + "'");
+}
+
+[[noreturn]] void throw_unknown_command(const std::string& word) {
+  std::vector<std::string_view> names;
+  for (const Command& command : commands()) names.push_back(command.name);
+  throw InvalidArgument("unknown command " + in_quotes(word) + "; the nearest is '" +
+                        std::string(nearest_name(word, names)) + "'");
+}
+
+/// CLI11 takes the next word where nothing stands behind the equals sign.
+void require_values_after_equals(int argc, const char* const* argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    require(!(word.starts_with("--") && word.ends_with("=")),
+            std::string(word.substr(0, word.size() - 1)) + ": no value after '='");
+  }
+}
+
+Arguments collect(const CLI::App& app, const std::vector<ArgumentRow>& rows) {
+  Arguments arguments(rows);
+  for (const ArgumentRow& row : rows) {
+    const CLI::Option* option = app.get_option(row.positional ? row.name : "--" + row.name);
+    for (const std::string& text : option->results()) arguments.add(row.name, text);
+    require(!row.required || option->count() > 0, "missing argument " + row.name);
+  }
+  return arguments;
+}
+
+ParsedLine parse_command(const Command& command, CLI::App& root, CLI::App& app, int argc,
+                         const char* const* argv) {
+  const std::vector<ArgumentRow> rows = command.rows();
+  define(app, rows);
+  if (command.forwards_arguments) {
+    app.prefix_command();
+  } else {
+    app.allow_extras();
+    require_values_after_equals(argc, argv);
+  }
+  try {
+    root.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    return {.text = help_text(&command)};
+  }
+  ParsedLine line{.command = &command};
+  line.arguments = Arguments(rows);
+  const std::vector<std::string> rest = app.remaining();
+  if (!command.forwards_arguments && !rest.empty()) {
+    if (rest.front().starts_with("-")) throw_unknown_option(rest.front(), rows);
+    throw InvalidArgument("unexpected argument " + in_quotes(rest.front()));
+  }
+  line.arguments = collect(app, rows);
+  line.arguments->set_rest(rest);
+  line.arguments->set_command_line(joined_command_line(argc, argv));
+  return line;
+}
+
+}  // namespace
+
+ParsedLine parse_command_line(int argc, const char* const* argv) {
+  CLI::App root("", "lockstep");
+  root.add_flag("--version");
+  root.allow_extras();
+  const Command* command = named_command(argc, argv);
+  try {
+    if (command != nullptr) {
+      CLI::App* app = root.add_subcommand(std::string(command->name));
+      ParsedLine line = parse_command(*command, root, *app, argc, argv);
+      if (!line.text.empty()) return line;
+      const std::vector<std::string> before = root.remaining(false);
+      if (!before.empty()) throw_unknown_option(before.front(), {});
+      return line;
+    }
+    root.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    return {.text = help_text(nullptr)};
+  } catch (const CLI::ParseError& error) {
+    throw InvalidArgument(error.what());
+  }
+  if (root.count("--version") > 0) {
+    return {.text = std::string("lockstep ") + build_stamp::kVersion + "\n"};
+  }
+  const std::vector<std::string> rest = root.remaining();
+  if (rest.empty()) throw InvalidArgument("no command; see lockstep --help");
+  for (const std::string& word : rest) {
+    if (!word.starts_with("-")) throw_unknown_command(word);
+  }
+  throw_unknown_option(rest.front(), {});
+}
+
+}  // namespace lockstep::cli

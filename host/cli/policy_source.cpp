@@ -1,0 +1,73 @@
+// See policy_source.h.
+#include "host/cli/policy_source.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "host/checkpoint.h"
+#include "host/errors.h"
+#include "host/options.h"
+
+namespace lockstep::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kConfigFile = "config.toml";
+constexpr const char* kManifestFile = "trainer.json";
+constexpr const char* kConfigKey = "config";  // TOML text in the trainer's part of the manifest
+
+/// Settings of the run that `path` is or lies in; `fallback` for a bare file.
+Config run_settings(const fs::path& path, const Config& fallback) {
+  const fs::path folder = fs::is_directory(path) ? path : path.parent_path();
+  if (fs::is_directory(path) && fs::exists(path / kConfigFile)) {
+    return config_from_toml(path / kConfigFile);
+  }
+  if (fs::exists(folder / kManifestFile)) {
+    const nlohmann::json trainer = load_checkpoint(folder).trainer;
+    const auto settings = trainer.find(kConfigKey);
+    if (settings == trainer.end() || !settings->is_string()) {
+      throw BadInput((folder / kManifestFile).string() + ": no settings under 'config'");
+    }
+    return config_from_toml_text(settings->get<std::string>(),
+                                 (folder / kManifestFile).string() + ": config");
+  }
+  const fs::path parent = fs::absolute(folder).lexically_normal().parent_path();
+  if (fs::is_directory(path) && fs::exists(parent / kConfigFile)) {
+    return config_from_toml(parent / kConfigFile);  // the `checkpoints` folder of a run
+  }
+  return fallback;
+}
+
+const NamedTensor* find_tensor(const std::vector<NamedTensor>& tensors, std::string_view name) {
+  const auto found = std::find_if(tensors.begin(), tensors.end(),
+                                  [&](const NamedTensor& tensor) { return tensor.name == name; });
+  return found == tensors.end() ? nullptr : &*found;
+}
+
+void set_policy_shape(Config& config, const std::vector<NamedTensor>& tensors,
+                      const fs::path& path) {
+  const NamedTensor* first = find_tensor(tensors, "layer1.weight");
+  if (first == nullptr || first->shape.size() != 2) {
+    throw BadInput(path.string() + ": no tensor layer1.weight of rank 2");
+  }
+  const bool has_second = find_tensor(tensors, "layer2.weight") != nullptr;
+  config.policy = has_second ? PolicyKind::kMlp : PolicyKind::kLinear;
+  if (has_second) config.hidden = first->shape[0];
+}
+
+}  // namespace
+
+PolicySource load_policy(const fs::path& path, const Config& fallback) {
+  PolicySource source;
+  source.tensors = load_model(path);
+  source.config = run_settings(path, fallback);
+  set_policy_shape(source.config, source.tensors, path);
+  // the weights are given, and dropout belongs to training
+  source.config.init = Init::kXavierUniform;
+  source.config.init_from.clear();
+  source.config.dropout = 0;
+  return source;
+}
+
+}  // namespace lockstep::cli

@@ -1,0 +1,158 @@
+// lockstep replay: steps recorded actions from given states, so that anyone can compare us with
+// another implementation. Arrays come and go as NumPy files.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "host/cli/command.h"
+#include "host/cli/output.h"
+#include "host/engine.h"
+#include "host/errors.h"
+#include "host/npy.h"
+
+namespace lockstep::cli {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+constexpr std::string_view kTypes[] = {"float32", "float64"};
+
+std::vector<ArgumentRow> rows() {
+  return {
+      environment_row(),
+      {.name = "actions",
+       .value = any_text(),
+       .help = ".npy file of integers, [T] or [T, N]; required"},
+      {.name = "initial",
+       .value = any_text(),
+       .help = ".npy file of start states, [S] or [N, S]; else a reset with --seed"},
+      {.name = "dtype",
+       .value = one_of(kTypes),
+       .help = "float32 as in training, or float64 with the reference arithmetic",
+       .fallback = "float32"},
+      {.name = "save",
+       .value = any_text(),
+       .help =
+           ".npz file to write: state [T+1, ...], obs, reward, terminated, truncated; required"},
+      option_row("seed"),
+      option_row("json"),
+      option_row("quiet"),
+  };
+}
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
+
+struct Input {
+  std::vector<std::uint8_t> actions;  // [T, N]
+  std::vector<double> initial;        // [N, S] or empty
+  std::int64_t T = 0, N = 0;
+  bool has_env_axis = true;  // false: outputs go without the N axis
+};
+
+Input read_input(const std::string& actions_file, const std::string& initial_file, std::int64_t S) {
+  Input input;
+  const NpyArray actions = read_npy(actions_file);
+  const std::size_t rank = actions.shape.size();
+  if ((rank != 1 && rank != 2) || actions.size() == 0) {
+    throw BadInput(actions_file + ": shape " + shape_text(actions.shape) +
+                   " is not [T] or [T, N] with T, N >= 1");
+  }
+  input.T = actions.shape[0];
+  input.N = rank == 2 ? actions.shape[1] : 1;
+  input.has_env_axis = rank == 2;
+  input.actions = actions.to_uint8(actions_file);
+  if (initial_file.empty()) return input;
+  const NpyArray initial = read_npy(initial_file);
+  const std::vector<std::int64_t> batch = {input.N, S};
+  const bool fits =
+      initial.shape == batch || (input.N == 1 && initial.shape == std::vector<std::int64_t>{S});
+  if (!fits) {
+    throw BadInput(initial_file + ": shape " + shape_text(initial.shape) + " is not " +
+                   shape_text(batch) + (input.N == 1 ? fmt::format(" or [{}]", S) : ""));
+  }
+  input.initial = initial.to_float64(initial_file);
+  return input;
+}
+
+void save(const std::string& path, const ReplayResult& result, bool float64, bool has_env_axis) {
+  const auto shape = [&](std::int64_t steps, std::int64_t width) {
+    std::vector<std::int64_t> axes = {steps};
+    if (has_env_axis) axes.push_back(result.N);
+    if (width > 0) axes.push_back(width);
+    return axes;
+  };
+  NpzWriter archive(path);
+  if (float64) {
+    archive.add("state", shape(result.T + 1, result.S), result.state);
+  } else {
+    std::vector<float> state(result.state.size());
+    std::transform(result.state.begin(), result.state.end(), state.begin(),
+                   [](double value) { return static_cast<float>(value); });
+    archive.add("state", shape(result.T + 1, result.S), state);
+  }
+  archive.add("obs", shape(result.T + 1, result.O), result.obs);
+  archive.add("reward", shape(result.T, 0), result.reward);
+  archive.add("terminated", shape(result.T, 0), result.terminated, NpyType::kBool);
+  archive.add("truncated", shape(result.T, 0), result.truncated, NpyType::kBool);
+  archive.close();
+}
+
+std::int64_t state_size(const std::string& env) {
+  const std::vector<EnvironmentInfo> environments = list_environments();
+  const auto found = std::find_if(environments.begin(), environments.end(),
+                                  [&](const EnvironmentInfo& info) { return info.name == env; });
+  return found->state_size;  // the configuration's environment was checked
+}
+
+int run(const Arguments& arguments) {
+  const Config config = arguments.config();
+  const std::string actions_file = arguments.path("actions");
+  const std::string out = arguments.path("save");
+  require(!actions_file.empty(), "--actions: a .npy file is required");
+  require(!out.empty(), "--save: an .npz file is required");
+  ReplayOptions options;
+  options.env = config.env;
+  options.float64 = arguments.text("dtype") == "float64";
+  options.seed = config.seed;
+  const Input input = read_input(actions_file, arguments.path("initial"), state_size(config.env));
+  ReplayResult result;
+  try {
+    result = replay(input.actions, input.T, input.N, input.initial, options);
+  } catch (const InvalidArgument& error) {  // an action or state that the file holds
+    throw BadInput(actions_file + ": " + error.what());
+  }
+  save(out, result, options.float64, input.has_env_axis);
+  const auto ended = [](const std::vector<std::uint8_t>& flags) {
+    return static_cast<std::int64_t>(
+        std::count_if(flags.begin(), flags.end(), [](std::uint8_t flag) { return flag != 0; }));
+  };
+  if (config.json) {
+    print_json("replay", {{"env", config.env},
+                          {"dtype", arguments.text("dtype")},
+                          {"steps", input.T},
+                          {"envs", input.N},
+                          {"terminated", ended(result.terminated)},
+                          {"truncated", ended(result.truncated)},
+                          {"saved", out}});
+  } else {
+    std::string text = fmt::format("{}: {} steps of {} environments in {}\n", config.env,
+                                   grouped(input.T), grouped(input.N), arguments.text("dtype"));
+    text += result_line("terminated", grouped(ended(result.terminated)) + " steps");
+    text += result_line("truncated", grouped(ended(result.truncated)) + " steps");
+    text += result_line("saved", out);
+    print(text);
+  }
+  return 0;
+}
+
+}  // namespace
+
+constinit const Command kReplayCommand = {
+    "replay", "step recorded actions from given states, for comparison", rows, run, nullptr};
+
+}  // namespace lockstep::cli

@@ -1,0 +1,135 @@
+// lockstep rollout: steps environments with a policy, without learning; throughput and
+// trajectories.
+#include <fmt/format.h>
+
+#include <cstddef>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "host/cli/command.h"
+#include "host/cli/output.h"
+#include "host/cli/policy_source.h"
+#include "host/engine.h"
+#include "host/errors.h"
+#include "host/npy.h"
+
+namespace lockstep::cli {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+constexpr std::string_view kPolicies[] = {"mlp", "linear", "random", "run:"};
+constexpr std::string_view kRunPrefix = "run:";
+
+std::vector<ArgumentRow> rows() {
+  return {
+      environment_row(),
+      option_row("envs", "1024"),
+      {.name = "steps",
+       .value = integer_in(1, 2147483647),
+       .help = "steps of every environment",
+       .fallback = "500"},
+      {.name = "repeats",
+       .value = integer_in(1, 1000000),
+       .help = "rollouts one after another; the last one is saved",
+       .fallback = "1"},
+      {.name = "policy",
+       .value = any_text(),
+       .help = "mlp or linear with initial weights, random actions, or run:PATH of a run, "
+               "checkpoint or safetensors file",
+       .fallback = "mlp",
+       .completion = Completion::kNothing},
+      {.name = "save", .value = any_text(), .help = "write the trajectories to this .npz file"},
+      option_row("hidden"),
+      option_row("activation"),
+      option_row("init"),
+      option_row("seed"),
+      option_row("device"),
+      option_row("threads"),
+      option_row("json"),
+      option_row("quiet"),
+  };
+}
+
+/// An engine with the policy that --policy names.
+Engine make_engine(Config config, const std::string& policy) {
+  if (policy.starts_with(kRunPrefix)) {
+    const std::string path = policy.substr(kRunPrefix.size());
+    const PolicySource source = load_policy(path, config);
+    config.env = source.config.env;
+    config.policy = source.config.policy;
+    config.hidden = source.config.hidden;
+    config.activation = source.config.activation;
+    Engine engine(config);
+    engine.set_policy(source.tensors);
+    return engine;
+  }
+  const std::string_view kind =
+      kPolicies[parse_choice(one_of(kPolicies), policy, Origin{"--policy"})];
+  if (kind == kRunPrefix)
+    throw_bad_value(Origin{"--policy"}, "run: needs a path, such as run:runs/cartpole-1");
+  config.policy = kind == "linear" ? PolicyKind::kLinear : PolicyKind::kMlp;
+  return Engine(config);
+}
+
+void save(const std::string& path, const Trajectory& t) {
+  NpzWriter archive(path);
+  archive.add("obs", {t.T, t.N, t.O}, t.obs);
+  if (!t.logits.empty()) archive.add("logits", {t.T, t.N, t.Z}, t.logits);
+  archive.add("action", {t.T, t.N}, t.action);
+  archive.add("reward", {t.T, t.N}, t.reward);
+  archive.add("terminated", {t.T, t.N}, t.terminated, NpyType::kBool);
+  archive.add("truncated", {t.T, t.N}, t.truncated, NpyType::kBool);
+  archive.close();
+}
+
+int run(const Arguments& arguments) {
+  const Config config = arguments.config();
+  const std::string policy = arguments.text("policy");
+  const std::string file = arguments.text("save");
+  RolloutOptions options;
+  options.steps = arguments.integer("steps");
+  options.repeats = arguments.integer("repeats");
+  options.random_policy = policy == "random";
+  options.keep = !file.empty();
+  Engine engine = make_engine(config, policy);
+  const RolloutResult result = engine.rollout(options);
+  if (!file.empty()) save(file, result.trajectory);
+  const double rate = result.seconds > 0 ? static_cast<double>(result.steps) / result.seconds : 0.0;
+  if (config.json) {
+    json document = {{"env", engine.config().env},
+                     {"policy", policy},
+                     {"seed", config.seed},
+                     {"envs", config.envs},
+                     {"steps_per_env", options.steps},
+                     {"repeats", options.repeats},
+                     {"steps", result.steps},
+                     {"episodes", result.episodes},
+                     {"mean_score", result.mean_score},
+                     {"seconds", result.seconds},
+                     {"steps_per_second", rate},
+                     {"saved", nullptr}};
+    if (!file.empty()) document["saved"] = file;
+    print_json("rollout", document);
+    return 0;
+  }
+  std::string text = fmt::format("{}: {} environments, policy {}\n", engine.config().env,
+                                 grouped(config.envs), policy);
+  text += result_line("steps", grouped(result.steps));
+  text += result_line("episodes", fmt::format("{} ended, mean score {:.1f}",
+                                              grouped(result.episodes), result.mean_score));
+  text += result_line("time", duration(result.seconds));
+  text += result_line("steps/s", with_unit(rate));
+  if (!file.empty()) text += result_line("saved", file);
+  print(text);
+  return 0;
+}
+
+}  // namespace
+
+constinit const Command kRolloutCommand = {
+    "rollout", "step environments without learning: throughput, trajectories", rows, run, nullptr};
+
+}  // namespace lockstep::cli

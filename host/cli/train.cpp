@@ -1,0 +1,213 @@
+// lockstep train: one run with its run folder, and what is printed about it.
+#include "host/cli/train.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "host/cli/command.h"
+#include "host/cli/output.h"
+#include "host/cli/progress.h"
+#include "host/cli/signals.h"
+#include "host/engine.h"
+#include "host/errors.h"
+#include "host/plot.h"
+
+namespace lockstep::cli {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+constexpr std::int64_t kClassicInterval = 10;  // episodes
+
+std::vector<ArgumentRow> rows() {
+  std::vector<ArgumentRow> result = {environment_row()};
+  for (const Option& option : option_table()) {
+    if (option.name != "env") result.push_back(option_row(option.name));
+  }
+  return result;
+}
+
+std::string epilogue() {
+  std::string text =
+      "Every option is also a TOML key of --config FILE and a variable (--lr-decay: lr-decay and\n"
+      "LS_LR_DECAY). A flag beats a variable beats the file beats the recipe beats the default.\n\n"
+      "recipes:\n";
+  for (const Recipe& recipe : recipes()) {
+    text += fmt::format("  {}: {}\n   ", recipe.name, recipe.summary);
+    std::size_t column = 3;
+    for (const auto& [name, value] : recipe.values) {
+      const std::string item = fmt::format(" {}={}", name, value);
+      if (column + item.size() > 100) {
+        text += "\n   ";
+        column = 3;
+      }
+      text += item;
+      column += item.size();
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+/// The lines of the classic recipe, on stdout while it trains.
+class ClassicLines {
+ public:
+  explicit ClassicLines(const Config& config)
+      : on_(config.recipe == "classic" && !config.json && !config.quiet) {}
+
+  void update(const UpdateMetrics& metrics) {
+    const std::int64_t tens = metrics.episodes / kClassicInterval;
+    if (!on_ || tens == tens_) return;
+    tens_ = tens;
+    print(fmt::format("| Episode: {:3} | Mean Rewards: {:5.1f} |\n", metrics.episodes,
+                      metrics.mean_score));
+    flush_output();
+  }
+  void finish(const TrainResult& result) const {
+    if (!on_ || !result.reached) return;
+    print(fmt::format("Reached reward threshold in {} episodes\n", result.reached_episodes));
+  }
+
+ private:
+  bool on_;
+  std::int64_t tens_ = 0;
+};
+
+/// Steps a second of this process: a resumed run did the others before.
+double steps_per_second(const TrainResult& result) {
+  return result.seconds > 0 ? static_cast<double>(result.steps) / result.seconds : 0.0;
+}
+
+std::string stopped_by(const TrainResult& result) {
+  if (result.stop_signal != 0) return "signal";
+  if (result.time_limit_hit) return "time-limit";
+  return result.reached ? "threshold" : "limit";
+}
+
+void print_json_result(const Config& config, const TrainResult& result) {
+  json document = {{"env", config.env},
+                   {"recipe", config.recipe},
+                   {"seed", config.seed},
+                   {"updates", result.updates},
+                   {"episodes", result.episodes},
+                   {"steps", result.steps},
+                   {"seconds", result.seconds},
+                   {"steps_per_second", steps_per_second(result)},
+                   {"mean_score", result.mean_score},
+                   {"over", config.over},
+                   {"until_score", config.until_score},
+                   {"reached", nullptr},
+                   {"stopped_by", stopped_by(result)},
+                   {"run_folder", result.folder.string()}};
+  if (result.reached) {
+    document["reached"] = {{"update", result.reached_update},
+                           {"episodes", result.reached_episodes},
+                           {"steps", result.reached_steps},
+                           {"seconds", result.reached_seconds}};
+  }
+  print_json("train", document);
+}
+
+std::string threshold_line(const Config& config, const TrainResult& result) {
+  if (!result.reached) return fmt::format("{:g} not reached", config.until_score);
+  return fmt::format("{:g} reached at update {}, episode {}, step {}, after {}", config.until_score,
+                     grouped(result.reached_update), grouped(result.reached_episodes),
+                     grouped(result.reached_steps), duration(result.reached_seconds));
+}
+
+std::string curve(const Config& config, const TrainResult& result) {
+  std::vector<double> x, y;
+  for (const UpdateMetrics& metrics : result.curve) {
+    x.push_back(static_cast<double>(metrics.steps));
+    y.push_back(metrics.mean_score);
+  }
+  PlotOptions options;
+  options.x_label = "environment steps";
+  options.y_label = fmt::format("mean score of the last {} episodes", config.over);
+  options.threshold = config.until_score;
+  options.height = 10;
+  return text_plot(x, y, options);
+}
+
+void print_text_result(const Config& config, const TrainResult& result) {
+  std::string text = config.env + "\n";
+  text += result_line("updates", grouped(result.updates));
+  text += result_line("episodes", grouped(result.episodes));
+  text += result_line("steps", grouped(result.steps));
+  text += result_line("time", duration(result.seconds));
+  text += result_line("steps/s", with_unit(steps_per_second(result)));
+  text += result_line("final score", fmt::format("{:.1f} (mean of the last {} episodes)",
+                                                 result.mean_score, config.over));
+  text += result_line("threshold", threshold_line(config, result));
+  if (result.stop_signal != 0) {
+    text += result_line("stopped", fmt::format("by signal {}; go on with --resume {}",
+                                               result.stop_signal, result.folder.string()));
+  } else if (result.time_limit_hit) {
+    text += result_line("stopped", "by --time-limit");
+  }
+  if (!result.folder.empty()) text += result_line("run folder", result.folder.string());
+  if (!config.quiet && !result.curve.empty()) text += "\n" + curve(config, result);
+  print(text);
+}
+
+int train_once(const Config& config, const std::string& command_line) {
+  Engine engine(config);
+  ClassicLines classic(config);
+  Progress progress(config, config.env);
+  TrainHooks hooks;
+  hooks.command_line = command_line;
+  hooks.stop_signal = catch_stop_signals();
+  hooks.on_log = [&](const UpdateMetrics& metrics) {
+    classic.update(metrics);
+    progress.update(metrics);
+  };
+  const TrainResult result = engine.train(hooks);
+  progress.clear();
+  classic.finish(result);
+  if (config.json) {
+    print_json_result(config, result);
+  } else {
+    print_text_result(config, result);
+  }
+  return result.stop_signal != 0 ? signal_exit_code(result.stop_signal) : 0;
+}
+
+int run(const Arguments& arguments) {
+  ConfigSources sources;
+  sources.flags = arguments.all_given();
+  sources.environment = lockstep_environment();
+  const Config config = resolve_config(sources);
+  if (config.print_config) {
+    print(to_toml(config, TomlContent::kAll));
+    return 0;
+  }
+  if (!config.quiet) {
+    for (const std::string& name : unknown_variables(sources.environment)) {
+      print_note("note: " + name + " is not an option and has no effect");
+    }
+    print_note(training_summary(config));
+  }
+  if (!config.seeds.empty()) return train_seeds(config);
+  return train_once(config, arguments.command_line());
+}
+
+}  // namespace
+
+std::string training_summary(const Config& config) {
+  const auto text = [&](std::string_view name) { return option_text(config, *find_option(name)); };
+  std::string policy = text("policy");
+  if (config.policy == PolicyKind::kMlp) {
+    policy += fmt::format(" {} {}", config.hidden, text("activation"));
+  }
+  const BuildInfo build = build_info();
+  return fmt::format("{}, {} environments, {}, {} {}, recipe {}, seed {}, cpu {}", config.env,
+                     config.envs, policy, text("optimizer"), config.lr, config.recipe, config.seed,
+                     build.isa);
+}
+
+constinit const Command kTrainCommand = {"train", "train a policy until it solves the environment",
+                                         rows, run, epilogue};
+
+}  // namespace lockstep::cli

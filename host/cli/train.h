@@ -1,0 +1,17 @@
+// Pieces of the train command that its two forms, one run and a range of seeds, share.
+#pragma once
+
+#include <string>
+
+#include "host/config.h"
+
+namespace lockstep::cli {
+
+/// "cartpole, 16 environments, mlp 128 relu, adam 0.03": what is trained, in one line.
+std::string training_summary(const Config& config);
+
+/// Trains every seed of config.seeds without run folders; prints one summary. Returns the exit
+/// code.
+int train_seeds(const Config& config);
+
+}  // namespace lockstep::cli
