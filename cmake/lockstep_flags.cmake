@@ -11,6 +11,10 @@ target_include_directories(lockstep_flags INTERFACE "${PROJECT_SOURCE_DIR}")
 target_compile_options(
   lockstep_flags INTERFACE -ffp-contract=off -fno-math-errno -Wall -Wextra -Wshadow -Wconversion
                            -Wdouble-promotion)
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  # `|` and `&` on masks are one source for packs and for bool
+  target_compile_options(lockstep_flags INTERFACE -Wno-bitwise-instead-of-logical)
+endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # GCC bug 105651: false alarms from std::string's operator+
   target_compile_options(lockstep_flags INTERFACE -Wno-restrict)
