@@ -3,6 +3,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 
 #include "kernels/cpu/launchers.h"
 
@@ -14,6 +15,9 @@ struct EnvironmentEntry {
 };
 
 std::span<const EnvironmentEntry> environment_entries();
+
+/// Errors: InvalidArgument for an unknown name, listing the known ones.
+const EnvironmentEntry& find_environment(const std::string& name);
 
 }  // namespace lockstep
 

@@ -1,6 +1,7 @@
 // From the summed terms of a batch to the gradient of every parameter, once per update.
 //
-// With S = alpha * (sum over kept steps) + (1 - alpha) * (sum over active steps) per unit j, logit z:
+// With S = alpha * (sum over kept steps) + (1 - alpha) * (sum over active steps) per unit j, logit
+// z:
 //   d W1_ji = sum_z w2_zj S_jzi      d b1_j = sum_z w2_zj S_jz1
 //   d W2_zj = s (sum_i w1_ji S_jzi + b1_j S_jz1)      d b2_z = sum over all steps of g_z
 // alpha is the leak of the activation (0 for ReLU), s = 1 / (1 - dropout) and w2 already holds s.
@@ -20,10 +21,10 @@ struct FinishArgs {
   const typename Acc::Sum* sums;  // [layout.size()]
   const float* scale;             // [O + 1]
   int O, A;
-  Real drop_scale;                // s
-  double divisor;                 // number of episodes
-  Real* grad;                     // flat: layer1.weight [H, O], layer1.bias [H], layer2.weight
-                                  // [A, H], layer2.bias [A]; linear: layer1.weight [A, O], bias [A]
+  Real drop_scale;  // s
+  double divisor;   // number of episodes
+  Real* grad;       // flat: layer1.weight [H, O], layer1.bias [H], layer2.weight
+                    // [A, H], layer2.bias [A]; linear: layer1.weight [A, O], bias [A]
 };
 
 /// Writes one output gradient for logit z into the rows of the actions it stands for.
@@ -75,8 +76,7 @@ LS_HD void finish_output(const FinishArgs<Real, Acc>& args) {
   const int O = args.O, Z = logits_of(args.A), H = args.policy.hidden;
   const bool linear = args.policy.form == PolicyForm::kLinear;
   const auto term = [&](int z, int i) {
-    return Acc::value(args.sums[args.layout.all() + z * (O + 1) + i], args.scale[i]) /
-           args.divisor;
+    return Acc::value(args.sums[args.layout.all() + z * (O + 1) + i], args.scale[i]) / args.divisor;
   };
   Real* bias = args.grad + (linear ? args.A * O : H * O + H + args.A * H);
   for (int z = 0; z < Z; ++z) {

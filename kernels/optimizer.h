@@ -13,13 +13,13 @@ enum class OptimizerRule : std::uint8_t { kAdam, kSgd, kRmsprop };
 
 struct OptimizerArgs {
   OptimizerRule rule;
-  float lr;                // Adam: lr / (1 - beta1^t)
-  float shrink;            // 1 - lr * decoupled_weight_decay; multiplies the parameter first
-  float weight_decay;      // L2, added to the gradient
-  float grad_scale;        // clipping by the norm; 1 if not clipped
-  float momentum;          // SGD and RMSProp
-  float one_minus_beta1;   // Adam
-  float beta2;             // Adam; RMSProp's alpha
+  float lr;               // Adam: lr / (1 - beta1^t)
+  float shrink;           // 1 - lr * decoupled_weight_decay; multiplies the parameter first
+  float weight_decay;     // L2, added to the gradient
+  float grad_scale;       // clipping by the norm; 1 if not clipped
+  float momentum;         // SGD and RMSProp
+  float one_minus_beta1;  // Adam
+  float beta2;            // Adam; RMSProp's alpha
   float one_minus_beta2;
   float bias_correction2;  // Adam: sqrt(1 - beta2^t)
   float eps;
@@ -48,7 +48,8 @@ LS_HD void optimizer_step(const OptimizerArgs& args, float grad, float& paramete
   parameter = parameter - args.lr * m;
 }
 
-/// Sum of squares in double: 256 interleaved partial sums, then a binary tree with strides 128 .. 1.
+/// Sum of squares in double: 256 interleaved partial sums, then a binary tree with strides 128
+/// .. 1.
 LS_HD double sum_of_squares(const float* values, std::int64_t n) {
   double partial[256] = {};
   for (std::int64_t i = 0; i < n; ++i) {

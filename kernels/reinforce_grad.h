@@ -11,6 +11,8 @@
 
 namespace lockstep {
 
+inline constexpr float kMaxNegLogProb = 128.0f;  // for the log alone: bounds its fixed-point sum
+
 /// What one step contributes.
 template <class F, int Z>
 struct LogitGradient {
@@ -35,7 +37,7 @@ LS_HD LogitGradient<F, 1> logit_gradient(const F (&logits)[1], typename Lanes<F>
   const F softplus = log(F(1.0f) + e);
   LogitGradient<F, 1> out;
   out.grad[0] = advantage * select(action, -q, p) + entropy_coef * (z * (p * q));
-  out.neg_log_prob = softplus + max(select(action, -z, z), F(0));
+  out.neg_log_prob = min(softplus + max(select(action, -z, z), F(0)), F(kMaxNegLogProb));
   out.entropy = softplus + abs(z) * far;
   return out;
 }

@@ -20,6 +20,7 @@ struct StepBuffers {
   std::uint32_t* number;       // [16 G] episode number
   const std::uint8_t* action;  // [16 G]
   const std::uint8_t* reset;   // [16 G] 1: start a new episode instead of stepping
+  bool reset_only;             // step nothing, only reset
   bool same_step;              // restart ended environments at once
   float* obs;                  // [G][O][16] after the step (and restart)
   float* final_obs;            // [G][O][16] before a same-step restart

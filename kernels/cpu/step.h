@@ -47,8 +47,9 @@ void step_group(const StepBuffers& args, std::int64_t group) {
     } else {
       out = advance<E, F>(episode, action);
     }
-    // lanes to be reset ignore the step
-    episode.state = select_state<E, F>(restart_now, before.state, episode.state);
+    // the others ignore the step
+    episode.state = select_state<E, F>(before.alive, episode.state, before.state);
+    episode.steps = select(before.alive, episode.steps, before.steps);
 
     F obs[O];
     E::template observe<F>(episode.state, obs);
@@ -64,7 +65,7 @@ void step_group(const StepBuffers& args, std::int64_t group) {
     for (int s = 0; s < S; ++s) store(state + s * kGroup, saved[s]);
     store(args.steps + first, episode.steps);
     store(reinterpret_cast<std::int32_t*>(args.number + first), as_signed(episode.number));
-    store(args.reward + first, select(restart_now, F(0), out.reward));
+    store(args.reward + first, select(before.alive, out.reward, F(0)));
     store_mask<F>(args.terminated + first, out.terminated);
     store_mask<F>(args.truncated + first, out.truncated);
   }

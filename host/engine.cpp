@@ -1,0 +1,158 @@
+// The facade: finds the environment and the backend, and keeps the buffers of step().
+#include "host/engine.h"
+
+#include <omp.h>
+
+#include <algorithm>
+
+#include "host/build_stamp.h"
+#include "host/checkpoint.h"
+#include "host/cpu_backend.h"
+#include "host/engine_impl.h"
+#include "host/errors.h"
+#include "host/options.h"
+#include "host/trainer.h"
+
+namespace lockstep {
+
+const EnvironmentEntry& find_environment(const std::string& name) {
+  std::string known;
+  for (const EnvironmentEntry& entry : environment_entries()) {
+    if (name == entry.facts->name) return entry;
+    known += (known.empty() ? "" : ", ") + std::string(entry.facts->name);
+  }
+  throw InvalidArgument("unknown environment '" + name + "'; there is: " + known);
+}
+
+std::unique_ptr<Backend> make_backend(const Config& config, const EnvironmentEntry& environment) {
+  if (config.device != "auto" && config.device != "cpu") {
+    throw DeviceUnavailable("--device " + config.device + ": this build has no such backend");
+  }
+  CpuTuning tuning;
+  tuning.isa = choose_isa();
+  tuning.threads = config.threads > 0 ? static_cast<int>(config.threads) : omp_get_num_procs();
+  return std::make_unique<CpuBackend>(config, environment, tuning);
+}
+
+Engine::Engine(const Config& config) {
+  validate(config);
+  impl_ = std::make_unique<Impl>(config);
+}
+Engine::~Engine() = default;
+Engine::Engine(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&&) noexcept = default;
+
+const Config& Engine::config() const { return impl_->config; }
+std::int64_t Engine::observation_size() const { return impl_->facts.observation_size; }
+std::int64_t Engine::num_actions() const { return impl_->facts.num_actions; }
+void Engine::set_autoreset(AutoresetMode mode) { impl_->autoreset = mode; }
+
+std::vector<NamedTensor> Engine::policy() const { return impl_->shape.tensors(impl_->parameters); }
+void Engine::set_policy(const std::vector<NamedTensor>& tensors) {
+  impl_->parameters = impl_->shape.flatten(tensors);
+}
+
+std::span<const float> Engine::reset(std::span<const std::uint8_t> mask) {
+  Impl& e = *impl_;
+  if (!e.stepper) e.stepper = std::make_unique<Stepper>(e.facts, e.config.envs);
+  Stepper& s = *e.stepper;
+  require(mask.empty() || static_cast<std::int64_t>(mask.size()) == s.N,
+          "reset: the mask has " + std::to_string(mask.size()) + " entries, expected " +
+              std::to_string(s.N));
+  require(mask.empty() || s.started, "reset: the first reset takes all environments");
+  for (std::int64_t i = 0; i < s.groups * kGroup; ++i) {
+    s.reset[i] = mask.empty() || (i < s.N && mask[static_cast<std::size_t>(i)] != 0) ? 1 : 0;
+  }
+  e.backend->step(s.buffers(e.config.seed, {.reset_only = true, .same_step = false}));
+  for (std::int64_t i = 0; i < s.N; ++i) s.ended[i] = s.reset[i] != 0 ? 0 : s.ended[i];
+  s.to_rows(s.obs, s.obs_rows);
+  s.started = true;
+  return s.obs_rows;
+}
+
+StepView Engine::step(std::span<const std::uint8_t> actions) {
+  Impl& e = *impl_;
+  require(e.stepper != nullptr && e.stepper->started, "step: call reset() first");
+  Stepper& s = *e.stepper;
+  require(static_cast<std::int64_t>(actions.size()) == s.N,
+          "step: " + std::to_string(actions.size()) + " actions given, expected " +
+              std::to_string(s.N));
+  for (std::int64_t i = 0; i < s.N; ++i) {
+    const std::uint8_t action = actions[static_cast<std::size_t>(i)];
+    require(action < e.facts.num_actions,
+            "step: action " + std::to_string(action) + " of environment " + std::to_string(i) +
+                " is not in [0, " + std::to_string(e.facts.num_actions) + ")");
+    require(e.autoreset != AutoresetMode::kDisabled || s.ended[i] == 0,
+            "step: the episode of environment " + std::to_string(i) +
+                " has ended; reset it first (automatic reset is disabled)");
+  }
+  const bool next_step = e.autoreset == AutoresetMode::kNextStep;
+  for (std::int64_t i = 0; i < s.N; ++i) {
+    s.action[i] = actions[static_cast<std::size_t>(i)];
+    s.reset[i] = next_step ? s.ended[i] : 0;
+  }
+  const bool same_step = e.autoreset == AutoresetMode::kSameStep;
+  e.backend->step(s.buffers(e.config.seed, {.reset_only = false, .same_step = same_step}));
+  for (std::int64_t i = 0; i < s.N; ++i) {
+    s.ended[i] = same_step ? 0 : s.terminated[i] | s.truncated[i];
+  }
+  const auto n = static_cast<std::size_t>(s.N);
+  s.to_rows(s.obs, s.obs_rows);
+  StepView view{
+      s.obs_rows, {s.reward.data(), n}, {s.terminated.data(), n}, {s.truncated.data(), n}, {}};
+  if (same_step) {
+    s.to_rows(s.final_obs, s.final_rows);
+    view.final_obs = s.final_rows;
+  }
+  return view;
+}
+
+EvalResult Engine::evaluate(const EvalOptions& options) {
+  Impl& e = *impl_;
+  require(options.episodes >= 1, "evaluate: episodes must be at least 1");
+  require(options.epsilon >= 0 && options.epsilon <= 1, "evaluate: epsilon must be in [0, 1]");
+  PlayRequest request;
+  request.num_envs = options.episodes;
+  request.T = e.facts.max_episode_steps;
+  request.choice = options.mode == ActionMode::kSample    ? ActionChoice::kSample
+                   : options.mode == ActionMode::kEpsilon ? ActionChoice::kEpsilon
+                                                          : ActionChoice::kGreedy;
+  request.epsilon = static_cast<float>(options.epsilon);
+  request.stream = {options.seed, kEvaluationEpoch + static_cast<std::uint32_t>(options.index)};
+  PlayResult played = e.backend->play(e.parameters, request, nullptr);
+  EvalResult result;
+  result.scores = std::move(played.score);
+  result.lengths = std::move(played.length);
+  for (const std::int32_t length : result.lengths) result.steps += length;
+  result.seconds = played.seconds;
+  return result;
+}
+
+TrainResult Engine::train(const TrainHooks& hooks) {
+  Impl& e = *impl_;
+  TrainingState initial;
+  initial.parameters = e.parameters;
+  initial.first_moment.assign(e.parameters.size(), 0.0f);
+  initial.second_moment.assign(e.parameters.size(), 0.0f);
+  TrainResult result = run_training(*e.backend, e.config, e.environment, initial, hooks);
+  e.parameters = e.backend->download().parameters;
+  return result;
+}
+
+std::vector<EnvironmentInfo> list_environments() {
+  std::vector<EnvironmentInfo> list;
+  for (const EnvironmentEntry& entry : environment_entries()) {
+    const auto& f = *entry.facts;
+    list.push_back(
+        {f.name, f.summary, f.observation_size, f.state_size, f.num_actions, f.max_episode_steps});
+  }
+  return list;
+}
+
+BuildInfo build_info() {
+  return {build_stamp::kVersion,   build_stamp::kCommit,   build_stamp::kCompiler,
+          build_stamp::kBuildType, isa_name(choose_isa()), {"cpu"},
+          omp_get_num_procs()};
+}
+
+}  // namespace lockstep

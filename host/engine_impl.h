@@ -1,0 +1,104 @@
+// Inside of Engine, shared by the files that implement it.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "host/backend.h"
+#include "host/checkpoint.h"
+#include "host/engine.h"
+
+namespace lockstep {
+
+inline constexpr std::uint32_t kSteppingEpoch = kEvaluationEpoch - 1;
+
+/// Buffers of reset() and step().
+struct Stepper {
+  Stepper(const cpu::EnvironmentFacts& facts, std::int64_t envs)
+      : N(envs),
+        O(facts.observation_size),
+        groups((envs + kGroup - 1) / kGroup),
+        state(groups * facts.state_size * kGroup),
+        steps(groups * kGroup),
+        number(groups * kGroup),
+        action(groups * kGroup),
+        reset(groups * kGroup),
+        ended(groups * kGroup),
+        obs(groups * O * kGroup),
+        final_obs(groups * O * kGroup),
+        reward(groups * kGroup),
+        terminated(groups * kGroup),
+        truncated(groups * kGroup),
+        obs_rows(static_cast<std::size_t>(N * O)),
+        final_rows(static_cast<std::size_t>(N * O)) {
+    state.zero();
+    steps.zero();
+    action.zero();
+    for (std::int64_t i = 0; i < groups * kGroup; ++i) {
+      number[i] = ~0u;  // the first reset starts episode 0
+      ended[i] = 0;
+    }
+  }
+
+  struct How {
+    bool reset_only, same_step;
+  };
+  cpu::StepBuffers buffers(std::uint64_t seed, How how) {
+    return {N,
+            {seed, kSteppingEpoch},
+            state.data(),
+            steps.data(),
+            number.data(),
+            action.data(),
+            reset.data(),
+            how.reset_only,
+            how.same_step,
+            obs.data(),
+            final_obs.data(),
+            reward.data(),
+            terminated.data(),
+            truncated.data()};
+  }
+
+  void to_rows(const Buffer<float>& groups_first, std::vector<float>& rows) const {
+    for (std::int64_t i = 0; i < N; ++i) {
+      for (std::int64_t o = 0; o < O; ++o) {
+        rows[static_cast<std::size_t>(i * O + o)] =
+            groups_first[(i / kGroup * O + o) * kGroup + i % kGroup];
+      }
+    }
+  }
+
+  std::int64_t N, O, groups;
+  Buffer<float> state;
+  Buffer<std::int32_t> steps;
+  Buffer<std::uint32_t> number;
+  Buffer<std::uint8_t> action, reset, ended;
+  Buffer<float> obs, final_obs, reward;
+  Buffer<std::uint8_t> terminated, truncated;
+  std::vector<float> obs_rows, final_rows;
+  bool started = false;
+};
+
+struct Engine::Impl {
+  explicit Impl(const Config& c)
+      : config(c),
+        environment(find_environment(c.env)),
+        facts(*environment.facts),
+        shape{c.policy, facts.observation_size, facts.num_actions,
+              c.policy == PolicyKind::kMlp ? static_cast<int>(c.hidden) : 0},
+        backend(make_backend(c, environment)),
+        parameters(c.init_from.empty() ? initial_parameters(shape, c.init, c.seed)
+                                       : shape.flatten(load_model(c.init_from))) {}
+
+  Config config;
+  const EnvironmentEntry& environment;
+  const cpu::EnvironmentFacts& facts;
+  PolicyShape shape;
+  std::unique_ptr<Backend> backend;
+  std::vector<float> parameters;
+  std::unique_ptr<Stepper> stepper;
+  AutoresetMode autoreset = AutoresetMode::kNextStep;
+};
+
+}  // namespace lockstep

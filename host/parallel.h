@@ -1,0 +1,24 @@
+// Parallel loop over independent tasks. Which thread runs a task is left to chance; nothing that is
+// computed may depend on it.
+#pragma once
+
+#include <omp.h>
+
+#include <cstdint>
+
+namespace lockstep {
+
+/// Calls body(task, thread) for every task in [0, tasks), thread < threads. No thread is started
+/// where one task or one thread is all there is.
+template <class Body>
+void parallel_for(std::int64_t tasks, int threads, Body&& body) {
+  if (threads > tasks) threads = static_cast<int>(tasks);
+  if (threads <= 1) {
+    for (std::int64_t task = 0; task < tasks; ++task) body(task, 0);
+    return;
+  }
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+  for (std::int64_t task = 0; task < tasks; ++task) body(task, omp_get_thread_num());
+}
+
+}  // namespace lockstep

@@ -1,0 +1,148 @@
+// Layout, initial values and packing of policy parameters.
+#include "host/policy_parameters.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "host/errors.h"
+#include "kernels/philox.h"
+
+namespace lockstep {
+namespace {
+
+struct Part {
+  const char* name;
+  std::vector<std::int64_t> shape;
+  std::int64_t fan_in, fan_out;
+  std::int64_t count() const { return shape.size() == 2 ? shape[0] * shape[1] : shape[0]; }
+};
+
+std::vector<Part> parts_of(const PolicyShape& s) {
+  if (s.kind == PolicyKind::kLinear) {
+    return {{"layer1.weight", {s.A, s.O}, s.O, s.A}, {"layer1.bias", {s.A}, s.O, s.A}};
+  }
+  return {{"layer1.weight", {s.H, s.O}, s.O, s.H},
+          {"layer1.bias", {s.H}, s.O, s.H},
+          {"layer2.weight", {s.A, s.H}, s.H, s.A},
+          {"layer2.bias", {s.A}, s.H, s.A}};
+}
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
+  }
+  return text + "]";
+}
+
+float init_uniform(std::uint64_t seed, std::int64_t position) {
+  const auto words = random_words<std::uint32_t>({seed, 0}, Purpose::kInit, 0, 0,
+                                                 static_cast<std::uint32_t>(position / 4));
+  return uniform<float>(words.w[position % 4]);
+}
+
+}  // namespace
+
+std::int64_t PolicyShape::size() const {
+  std::int64_t total = 0;
+  for (const Part& part : parts_of(*this)) total += part.count();
+  return total;
+}
+
+std::vector<NamedTensor> PolicyShape::tensors(std::span<const float> flat,
+                                              const std::string& suffix) const {
+  std::vector<NamedTensor> out;
+  auto from = flat.begin();
+  for (const Part& part : parts_of(*this)) {
+    out.push_back({part.name + suffix, part.shape, {from, from + part.count()}});
+    from += part.count();
+  }
+  return out;
+}
+
+std::vector<float> PolicyShape::flatten(const std::vector<NamedTensor>& tensors,
+                                        const std::string& suffix) const {
+  std::vector<float> flat;
+  for (const Part& part : parts_of(*this)) {
+    const std::string name = part.name + suffix;
+    const auto found = std::find_if(tensors.begin(), tensors.end(),
+                                    [&](const NamedTensor& t) { return t.name == name; });
+    if (found == tensors.end()) throw BadInput("tensor '" + name + "' is missing");
+    if (found->shape != part.shape) {
+      throw BadInput("tensor '" + name + "' has shape " + shape_text(found->shape) + ", expected " +
+                     shape_text(part.shape));
+    }
+    flat.insert(flat.end(), found->data.begin(), found->data.end());
+  }
+  return flat;
+}
+
+std::vector<float> initial_parameters(const PolicyShape& shape, Init init, std::uint64_t seed) {
+  std::vector<float> flat;
+  for (const Part& part : parts_of(shape)) {
+    double bound = 0;
+    if (init == Init::kXavierUniform && part.shape.size() == 2) {
+      bound = std::sqrt(6.0 / static_cast<double>(part.fan_in + part.fan_out));
+    } else if (init == Init::kKaimingUniform) {
+      bound = 1.0 / std::sqrt(static_cast<double>(part.fan_in));
+    }
+    for (std::int64_t i = 0; i < part.count(); ++i) {
+      const float u = init_uniform(seed, static_cast<std::int64_t>(flat.size()));
+      flat.push_back((2.0f * u - 1.0f) * static_cast<float>(bound));
+    }
+  }
+  return flat;
+}
+
+PackedPolicy::PackedPolicy(const PolicyShape& shape, const PolicyOptions& options)
+    : shape_(shape),
+      leak_(options.activation == Activation::kLeakyRelu ? kLeak : 0.0f),
+      drop_scale_(static_cast<float>(1.0 / (1.0 - options.dropout))),
+      drop_below_(static_cast<std::uint32_t>(std::lround(options.dropout * 0x1p24))),
+      drop_half_(options.dropout == 0.5),
+      chain_((shape.H + kPartials - 1) / kPartials) {
+  const int Z = logits_of(shape.A);
+  if (shape.kind == PolicyKind::kLinear) {
+    form_ = PolicyForm::kLinear;
+    units_ = Buffer<float>(std::int64_t{Z} * (shape.O + 1));
+  } else {
+    form_ = leak_ != 0 || drop_below_ != 0 ? PolicyForm::kGeneral : PolicyForm::kRelu;
+    units_ = Buffer<float>(std::int64_t{kPartials} * chain_ * unit_stride(shape.O, Z));
+  }
+  units_.zero();
+  output_bias_.resize(static_cast<std::size_t>(Z));
+}
+
+void PackedPolicy::pack(std::span<const float> flat) {
+  const int O = shape_.O, A = shape_.A, H = shape_.H, Z = logits_of(A);
+  // two actions: row 1 - row 0; more: row z
+  const auto row = [&](const float* rows, int z, std::int64_t stride) {
+    return A == 2 ? rows[stride] - rows[0] : rows[z * stride];
+  };
+  if (shape_.kind == PolicyKind::kLinear) {
+    const float* bias = flat.data() + A * O;
+    for (int z = 0; z < Z; ++z) {
+      for (int i = 0; i < O; ++i) units_[z * (O + 1) + i] = row(flat.data() + i, z, O);
+      units_[z * (O + 1) + O] = row(bias, z, 1);
+    }
+    return;
+  }
+  const float* bias = flat.data() + std::int64_t{H} * O;
+  const float* out_weight = bias + H;
+  const float* out_bias = out_weight + std::int64_t{A} * H;
+  for (int j = 0; j < H; ++j) {
+    const std::int64_t position = std::int64_t{j % kPartials} * chain_ + j / kPartials;
+    float* unit = units_.data() + position * unit_stride(O, Z);
+    for (int i = 0; i < O; ++i) unit[i] = flat[static_cast<std::size_t>(j * O + i)];
+    unit[O] = bias[j];
+    for (int z = 0; z < Z; ++z) unit[O + 1 + z] = row(out_weight + j, z, H) * drop_scale_;
+  }
+  for (int z = 0; z < Z; ++z) output_bias_[static_cast<std::size_t>(z)] = row(out_bias, z, 1);
+}
+
+PolicyView<float> PackedPolicy::view() const {
+  return {form_, shape_.H,    chain_,    units_.data(), output_bias_.data(),
+          leak_, drop_below_, drop_half_};
+}
+
+}  // namespace lockstep

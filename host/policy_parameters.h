@@ -1,0 +1,64 @@
+// The parameters of a policy: one flat float array for the optimiser, named tensors for files, and
+// the walking order the kernels read. Names and shapes are PyTorch's.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "host/buffer.h"
+#include "host/config.h"
+#include "host/tensor.h"
+#include "kernels/trajectory.h"
+
+namespace lockstep {
+
+/// Flat layout: layer1.weight [H, O], layer1.bias [H], layer2.weight [A, H], layer2.bias [A];
+/// linear: layer1.weight [A, O], layer1.bias [A].
+struct PolicyShape {
+  PolicyKind kind = PolicyKind::kMlp;
+  int O = 0, A = 0, H = 0;  // H = 0 for the linear policy
+
+  std::int64_t size() const;
+  /// Name, shape and values of each tensor of a flat array of size().
+  std::vector<NamedTensor> tensors(std::span<const float> flat,
+                                   const std::string& suffix = "") const;
+  /// Inverse of tensors(). Errors: BadInput naming the tensor that is missing or misshapen.
+  std::vector<float> flatten(const std::vector<NamedTensor>& tensors,
+                             const std::string& suffix = "") const;
+};
+
+/// Initial parameters; biases are 0 except with kaiming_uniform (PyTorch's Linear default).
+/// Random: purpose init, index = flat position / 4, word position mod 4.
+std::vector<float> initial_parameters(const PolicyShape& shape, Init init, std::uint64_t seed);
+
+/// Activation and dropout of a policy, as the kernels want them.
+struct PolicyOptions {
+  Activation activation = Activation::kRelu;
+  double dropout = 0.0;
+};
+inline constexpr float kLeak = 0.01f;  // slope of leaky ReLU below 0; PyTorch's default
+
+/// A policy in walking order, ready for the kernels (PolicyView).
+class PackedPolicy {
+ public:
+  PackedPolicy(const PolicyShape& shape, const PolicyOptions& options);
+  /// Rearranges parameters; call after each change of them.
+  void pack(std::span<const float> flat);
+  PolicyView<float> view() const;
+  float drop_scale() const { return drop_scale_; }  // 1 / (1 - dropout)
+
+ private:
+  PolicyShape shape_;
+  PolicyForm form_;
+  float leak_;
+  float drop_scale_;
+  std::uint32_t drop_below_;
+  bool drop_half_;
+  int chain_;
+  Buffer<float> units_;
+  std::vector<float> output_bias_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,94 @@
+// Engine::rollout(): throughput with automatic reset, and trajectories for the user.
+#include <algorithm>
+
+#include "host/engine_impl.h"
+#include "host/errors.h"
+#include "host/rollout_buffers.h"
+
+namespace lockstep {
+namespace {
+
+/// From groups of 16 to time-major rows.
+Trajectory to_trajectory(const Record<float>& r, std::int64_t N, int O, int A, bool logits) {
+  const int Z = logits_of(A);
+  Trajectory out;
+  out.T = r.T;
+  out.N = N;
+  out.O = O;
+  out.Z = Z;
+  const auto steps = static_cast<std::size_t>(N * r.T);
+  out.obs.resize(steps * static_cast<std::size_t>(O));
+  if (logits) out.logits.resize(steps * static_cast<std::size_t>(Z));
+  out.action.resize(steps);
+  out.reward.assign(steps, 1.0f);
+  out.terminated.resize(steps);
+  out.truncated.resize(steps);
+  for (std::int64_t t = 0; t < r.T; ++t) {
+    for (std::int64_t i = 0; i < N; ++i) {
+      const std::int64_t word = i / kGroup * r.T + t;
+      const std::int64_t lane = i % kGroup;
+      const std::int64_t row = t * N + i;
+      const auto at = static_cast<std::size_t>(row);
+      for (int o = 0; o < O; ++o) {
+        out.obs[static_cast<std::size_t>(row * O + o)] = r.obs[(word * O + o) * kGroup + lane];
+      }
+      for (int z = 0; logits && z < Z; ++z) {
+        out.logits[static_cast<std::size_t>(row * Z + z)] =
+            r.logits[(word * Z + z) * kGroup + lane];
+      }
+      const auto bit = [&](const std::uint16_t* words) {
+        return static_cast<std::uint8_t>((words[word] >> lane) & 1);
+      };
+      out.action[at] = r.action != nullptr ? r.action[word * kGroup + lane] : bit(r.action_bits);
+      if (r.reward != nullptr) out.reward[at] = r.reward[word * kGroup + lane];
+      out.terminated[at] = bit(r.terminated);
+      out.truncated[at] = bit(r.truncated);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+RolloutResult Engine::rollout(const RolloutOptions& options) {
+  Impl& e = *impl_;
+  require(options.steps >= 1 && options.steps < (std::int64_t{1} << 31),
+          "rollout: steps must be in [1, 2^31)");
+  require(options.repeats >= 1, "rollout: repeats must be at least 1");
+  PlayRequest request;
+  request.num_envs = e.config.envs;
+  request.T = static_cast<std::int32_t>(options.steps);
+  request.episodic = false;
+  request.random_policy = options.random_policy;
+  request.choice = ActionChoice::kSample;
+  request.keep = options.keep;
+  RolloutBuffers buffers;
+  if (options.keep) {
+    buffers = RolloutBuffers({.num_envs = e.config.envs,
+                              .T = request.T,
+                              .O = e.facts.observation_size,
+                              .A = e.facts.num_actions,
+                              .obs_and_logits = true,
+                              .reward = !e.facts.constant_reward});
+  }
+  RolloutResult result;
+  double score = 0;
+  for (std::int64_t repeat = 0; repeat < options.repeats; ++repeat) {
+    request.stream = {e.config.seed, static_cast<std::uint32_t>(repeat)};
+    Record<float> record = buffers.record();
+    const PlayResult played =
+        e.backend->play(e.parameters, request, options.keep ? &record : nullptr);
+    result.seconds += played.seconds;
+    for (const std::int32_t episodes : played.episodes) result.episodes += episodes;
+    for (const float s : played.score) score += static_cast<double>(s);
+  }
+  result.steps = e.config.envs * options.steps * options.repeats;
+  result.mean_score = result.episodes > 0 ? score / static_cast<double>(result.episodes) : 0;
+  if (options.keep) {
+    result.trajectory = to_trajectory(buffers.record(), e.config.envs, e.facts.observation_size,
+                                      e.facts.num_actions, !options.random_policy);
+  }
+  return result;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,124 @@
+// Between a running training and its checkpoint.
+#include "host/train_progress.h"
+
+#include <nlohmann/json.hpp>
+
+#include "host/errors.h"
+
+namespace lockstep {
+namespace {
+
+/// PyTorch's names of the optimiser's tensors; null where the optimiser has none.
+struct MomentNames {
+  const char* first;
+  const char* second;
+};
+MomentNames moment_names(OptimizerKind kind) {
+  switch (kind) {
+    case OptimizerKind::kAdam:
+      return {".exp_avg", ".exp_avg_sq"};
+    case OptimizerKind::kSgd:
+      return {".momentum_buffer", nullptr};
+    case OptimizerKind::kRmsprop:
+      return {".momentum_buffer", ".square_avg"};
+  }
+  return {nullptr, nullptr};
+}
+
+void append(std::vector<NamedTensor>& to, std::vector<NamedTensor> from) {
+  for (NamedTensor& tensor : from) to.push_back(std::move(tensor));
+}
+
+}  // namespace
+
+double TrainProgress::mean_score() const {
+  if (recent.empty()) return 0;
+  double sum = 0;
+  for (const float score : recent) sum += static_cast<double>(score);
+  return sum / static_cast<double>(recent.size());
+}
+
+void TrainProgress::add_scores(const std::vector<float>& scores, std::int64_t over) {
+  for (const float score : scores) {
+    recent.push_back(score);
+    if (static_cast<std::int64_t>(recent.size()) > over) recent.pop_front();
+  }
+}
+
+Checkpoint make_checkpoint(const Config& config, const std::string& config_toml,
+                           const PolicyShape& shape, const TrainingState& state,
+                           const TrainProgress& progress) {
+  Checkpoint checkpoint;
+  checkpoint.model = shape.tensors(state.parameters);
+  const MomentNames names = moment_names(config.optimizer);
+  append(checkpoint.optimizer, shape.tensors(state.first_moment, names.first));
+  if (names.second != nullptr) {
+    append(checkpoint.optimizer, shape.tensors(state.second_moment, names.second));
+  }
+  checkpoint.trainer = {
+      {"env", config.env},
+      {"seed", config.seed},
+      {"update", progress.update},
+      {"episodes", progress.episodes},
+      {"steps", progress.steps},
+      {"seconds", progress.seconds},
+      {"recent_scores", progress.recent},
+      {"until_score", config.until_score},
+      {"over", config.over},
+      {"reached", progress.reached},
+      {"reached_update", progress.reached_update},
+      {"reached_episodes", progress.reached_episodes},
+      {"reached_steps", progress.reached_steps},
+      {"reached_seconds", progress.reached_seconds},
+      {"best_eval", progress.best_eval},
+      {"has_best", progress.has_best},
+      {"beta1_power", state.beta1_power},
+      {"beta2_power", state.beta2_power},
+      {"lr_factor", state.lr_factor},
+      {"running_mean", state.running_mean},
+      {"config", config_toml},
+  };
+  return checkpoint;
+}
+
+void restore_checkpoint(const Checkpoint& checkpoint, const Config& config,
+                        const PolicyShape& shape, TrainingState& state, TrainProgress& progress) {
+  const MomentNames names = moment_names(config.optimizer);
+  state.parameters = shape.flatten(checkpoint.model);
+  state.first_moment = shape.flatten(checkpoint.optimizer, names.first);
+  state.second_moment.assign(state.parameters.size(), 0.0f);
+  if (names.second != nullptr) {
+    state.second_moment = shape.flatten(checkpoint.optimizer, names.second);
+  }
+  try {
+    const nlohmann::json& t = checkpoint.trainer;
+    if (t.at("env").get<std::string>() != config.env) {
+      throw BadInput("the checkpoint is of environment '" + t.at("env").get<std::string>() +
+                     "', not '" + config.env + "'");
+    }
+    t.at("update").get_to(progress.update);
+    t.at("episodes").get_to(progress.episodes);
+    t.at("steps").get_to(progress.steps);
+    t.at("seconds").get_to(progress.seconds);
+    t.at("recent_scores").get_to(progress.recent);
+    t.at("reached").get_to(progress.reached);
+    t.at("reached_update").get_to(progress.reached_update);
+    t.at("reached_episodes").get_to(progress.reached_episodes);
+    t.at("reached_steps").get_to(progress.reached_steps);
+    t.at("reached_seconds").get_to(progress.reached_seconds);
+    t.at("best_eval").get_to(progress.best_eval);
+    t.at("has_best").get_to(progress.has_best);
+    t.at("beta1_power").get_to(state.beta1_power);
+    t.at("beta2_power").get_to(state.beta2_power);
+    t.at("lr_factor").get_to(state.lr_factor);
+    t.at("running_mean").get_to(state.running_mean);
+    if (t.at("until_score").get<double>() != config.until_score ||
+        t.at("over").get<std::int64_t>() != config.over) {
+      progress.reached = false;
+    }
+  } catch (const nlohmann::json::exception& error) {
+    throw BadInput(std::string("trainer.json: ") + error.what());
+  }
+}
+
+}  // namespace lockstep

@@ -1,0 +1,301 @@
+// The training loop.
+#include "host/trainer.h"
+
+#include <chrono>
+#include <cmath>
+#include <numeric>
+#include <optional>
+
+#include "host/errors.h"
+#include "host/options.h"
+#include "host/run_folder.h"
+#include "host/train_progress.h"
+
+namespace lockstep {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double mean(const auto& values) {
+  if (values.empty()) return 0;
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+/// What a run writes: folder, logs, checkpoints. Absent with TrainHooks::write_files = false.
+struct RunFiles {
+  RunFolder folder;
+  std::optional<MetricsLog> metrics;
+  std::string config_toml;
+  std::int64_t saved_update = -1;  // newest checkpoint
+};
+
+class Training {
+ public:
+  Training(Backend& backend, const Config& config, const EnvironmentEntry& environment,
+           const TrainHooks& hooks)
+      : backend_(backend),
+        config_(config),
+        hooks_(hooks),
+        shape_{config.policy, environment.facts->observation_size, environment.facts->num_actions,
+               config.policy == PolicyKind::kMlp ? static_cast<int>(config.hidden) : 0},
+        max_steps_(environment.facts->max_episode_steps),
+        lr_step_(decay_factor(config)) {}
+
+  TrainResult run(const TrainingState& initial) {
+    open(initial);
+    start_ = Clock::now();
+    seconds_before_ = progress_.seconds;
+    try {
+      loop();
+    } catch (const Error& error) {
+      fail(error);
+      throw;
+    }
+    TrainResult result = summary();
+    if (files_) {
+      if (files_->saved_update != progress_.update) save();
+      files_->metrics->close();
+      const char* status = result.stop_signal != 0 ? "interrupted" : "finished";
+      files_->folder.finish(config_, result, status);
+    }
+    return result;
+  }
+
+ private:
+  /// Takes up a run, or starts one.
+  void open(const TrainingState& initial) {
+    TrainingState state = initial;
+    const bool resuming = !config_.resume.empty();
+    if (resuming) {
+      RunFolder folder = RunFolder::open(config_.resume);
+      // a run that ended before its first checkpoint starts again: same seed, same bits
+      if (has_checkpoint(folder.checkpoints())) {
+        const auto newest = newest_checkpoint(folder.checkpoints());
+        restore_checkpoint(load_checkpoint(newest), config_, shape_, state, progress_);
+        trim_recent();
+      }
+      if (hooks_.write_files) {
+        files_.emplace(RunFiles{std::move(folder), std::nullopt, to_toml(config_),
+                                progress_.update > 0 ? progress_.update : -1});
+        files_->metrics = MetricsLog::resume(files_->folder.path(), progress_.update);
+        curve_ = files_->metrics->kept();
+      }
+    } else if (hooks_.write_files) {
+      files_.emplace(RunFiles{RunFolder::create(config_), std::nullopt, to_toml(config_), -1});
+      files_->metrics.emplace(files_->folder.path());
+    }
+    if (files_) files_->folder.start(record(), files_->config_toml);
+    backend_.upload(state);
+    lr_factor_ = state.lr_factor;
+  }
+
+  static bool has_checkpoint(const std::filesystem::path& folder) {
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+      if (checkpoint_update(entry.path()) >= 0) return true;
+    }
+    return false;
+  }
+
+  void trim_recent() {
+    while (static_cast<std::int64_t>(progress_.recent.size()) > config_.over) {
+      progress_.recent.pop_front();
+    }
+  }
+
+  RunRecord record() const {
+    const BuildInfo build = build_info();
+    RunRecord record;
+    record.command_line = hooks_.command_line;
+    record.version = build.version;
+    record.commit = build.commit;
+    record.compiler = build.compiler;
+    record.build_type = build.build_type;
+    record.isa = build.isa;
+    record.device = backend_.name();
+    record.threads = config_.threads > 0 ? config_.threads : build.threads;
+    record.fingerprint = Engine::fingerprint();
+    return record;
+  }
+
+  double elapsed() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+
+  bool stop() {
+    const auto at_least = [](std::int64_t value, std::int64_t limit) {
+      return limit >= 0 && value >= limit;
+    };
+    if (hooks_.stop_signal != nullptr && *hooks_.stop_signal != 0) {
+      stop_signal_ = *hooks_.stop_signal;
+      return true;
+    }
+    if (progress_.reached && progress_.update >= progress_.reached_update + config_.extra_updates) {
+      return true;
+    }
+    time_limit_hit_ = elapsed() >= config_.time_limit;
+    return time_limit_hit_ || at_least(progress_.update, config_.updates) ||
+           at_least(progress_.episodes, config_.episodes) ||
+           at_least(progress_.steps, config_.steps);
+  }
+
+  void loop() {
+    while (!stop()) {
+      const double lr = learning_rate(config_, progress_.update, lr_factor_);
+      const UpdateResult result = backend_.update(static_cast<std::uint32_t>(progress_.update), lr);
+      lr_factor_ *= lr_step_;
+      ++progress_.update;
+      progress_.episodes += static_cast<std::int64_t>(result.scores.size());
+      progress_.steps += result.steps;
+      progress_.add_scores(result.scores, config_.over);
+      const bool evaluated = evaluate_if_due();
+      if (progress_.update % config_.log_every == 0) log(result, lr, evaluated);
+      if (config_.checkpoint_every > 0 && progress_.update % config_.checkpoint_every == 0) save();
+    }
+  }
+
+  bool due(std::int64_t every) const { return every > 0 && progress_.update % every == 0; }
+
+  bool evaluate_if_due() {
+    if (!due(config_.eval_every)) return false;
+    PlayRequest request;
+    request.num_envs = config_.eval_episodes;
+    request.T = static_cast<std::int32_t>(max_steps_);
+    request.stream = {config_.seed, kEvaluationEpoch + static_cast<std::uint32_t>(
+                                                           progress_.update / config_.eval_every)};
+    eval_score_ = mean(backend_.play(backend_.download().parameters, request, nullptr).score);
+    if (!progress_.has_best || eval_score_ > progress_.best_eval) {
+      progress_.has_best = true;
+      progress_.best_eval = eval_score_;
+      if (files_) save_checkpoint(files_->folder.checkpoints(), "best", checkpoint());
+    }
+    return true;
+  }
+
+  /// A log point: metrics, and the test of the threshold.
+  void log(const UpdateResult& result, double lr, bool evaluated) {
+    progress_.seconds = seconds_before_ + elapsed();
+    UpdateMetrics m;
+    m.update = progress_.update;
+    m.episodes = progress_.episodes;
+    m.steps = progress_.steps;
+    m.seconds = progress_.seconds;
+    m.mean_score = progress_.mean_score();
+    m.batch_score = mean(result.scores);
+    m.batch_length = mean(result.lengths);
+    m.learning_rate = lr;
+    m.policy_loss = result.policy_loss;
+    m.entropy = result.entropy;
+    m.grad_norm = result.grad_norm;
+    m.eval_score = evaluated ? eval_score_ : 0;
+    m.has_eval = evaluated;
+    curve_.push_back(m);
+    if (files_) files_->metrics->append(m);
+    const bool enough = static_cast<std::int64_t>(progress_.recent.size()) >= config_.over;
+    if (!progress_.reached && enough && m.mean_score >= config_.until_score) {
+      progress_.reached = true;
+      progress_.reached_update = m.update;
+      progress_.reached_episodes = m.episodes;
+      progress_.reached_steps = m.steps;
+      progress_.reached_seconds = m.seconds;
+    }
+    if (hooks_.on_log) hooks_.on_log(m);
+  }
+
+  Checkpoint checkpoint() {
+    TrainingState state = backend_.download();
+    state.lr_factor = lr_factor_;
+    return make_checkpoint(config_, files_->config_toml, shape_, state, progress_);
+  }
+
+  void save() {
+    if (!files_) return;
+    progress_.seconds = seconds_before_ + elapsed();
+    files_->metrics->flush();
+    save_checkpoint(files_->folder.checkpoints(), progress_.update, checkpoint());
+    files_->saved_update = progress_.update;
+    prune_checkpoints(files_->folder.checkpoints(), config_.keep);
+  }
+
+  /// Keeps what is good after an error: the backend's state is the one before the failed update.
+  void fail(const Error& error) noexcept {
+    if (!files_) return;
+    try {
+      if (files_->saved_update != progress_.update) save();
+      files_->metrics->close();
+      files_->folder.finish(config_, summary(), "failed", error.what());
+    } catch (...) {
+      // the first error is the one to report
+    }
+  }
+
+  TrainResult summary() const {
+    TrainResult r;
+    r.updates = progress_.update;
+    r.episodes = progress_.episodes;
+    r.steps = progress_.steps;
+    r.seconds = elapsed();
+    r.mean_score = progress_.mean_score();
+    r.reached = progress_.reached;
+    r.reached_update = progress_.reached_update;
+    r.reached_episodes = progress_.reached_episodes;
+    r.reached_steps = progress_.reached_steps;
+    r.reached_seconds = progress_.reached_seconds;
+    r.stop_signal = stop_signal_;
+    r.time_limit_hit = time_limit_hit_;
+    r.curve = curve_;
+    if (files_) r.folder = files_->folder.path();
+    return r;
+  }
+
+  Backend& backend_;
+  const Config& config_;
+  const TrainHooks& hooks_;
+  PolicyShape shape_;
+  std::int64_t max_steps_;
+  double lr_step_;
+  double lr_factor_ = 1;
+  TrainProgress progress_;
+  std::optional<RunFiles> files_;
+  std::vector<UpdateMetrics> curve_;
+  Clock::time_point start_;
+  double seconds_before_ = 0;
+  double eval_score_ = 0;
+  int stop_signal_ = 0;
+  bool time_limit_hit_ = false;
+};
+
+}  // namespace
+
+double learning_rate(const Config& config, std::int64_t update, double factor) {
+  switch (config.lr_decay) {
+    case LrDecay::kConstant:
+      return config.lr;
+    case LrDecay::kLinear: {
+      const double done =
+          static_cast<double>(update) / static_cast<double>(config.lr_decay_updates);
+      return config.lr * std::max(0.0, 1.0 - done);
+    }
+    case LrDecay::kExponential:
+      return config.lr * factor;
+  }
+  return config.lr;
+}
+
+double decay_factor(const Config& config) {
+  if (config.lr_decay != LrDecay::kExponential) return 1.0;
+  // exp(-ln 10 / n) by its series: the same bits whatever the C library
+  const double x = -2.302585092994046 / static_cast<double>(config.lr_decay_updates);
+  double term = 1, sum = 1;
+  for (int n = 1; n < 40; ++n) {
+    term *= x / n;
+    sum += term;
+  }
+  return sum;
+}
+
+TrainResult run_training(Backend& backend, const Config& config,
+                         const EnvironmentEntry& environment, const TrainingState& initial,
+                         const TrainHooks& hooks) {
+  return Training(backend, config, environment, hooks).run(initial);
+}
+
+}  // namespace lockstep
