@@ -125,7 +125,7 @@ TEST(ParseNpy, RejectsHostileFiles) {
       {npy("{'descr': '|u1', 'descr': '|u1'}", "x"), "repeated key 'descr'"},
       {npy("{'code': 1}", "x"), "unknown or repeated key 'code'"},
       {npy("{'descr", "x"), "string without end"},
-      {npy("{", ""), "' expected"},
+      {npy("{", "x"), "' expected"},
       {npy("", "xx"), "'{' expected"},
       {npy(header_text("'|b1'", "(1,)"), "\2"), "neither 0 nor 1"},
       {npy(header_text("'\x1b[2J'", "(1,)"), "x"), "dtype '?[2J'"},

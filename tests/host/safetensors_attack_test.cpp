@@ -27,6 +27,14 @@ void* operator new(std::size_t size) {
   if (now > peak_bytes) peak_bytes = now;
   return memory;
 }
+// the library's temporary buffers use this one; sanitizers do not forward it to the one above
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  try {
+    return operator new(size);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
 void operator delete(void* memory) noexcept {
   live_bytes -= ::malloc_usable_size(memory);
   std::free(memory);

@@ -1,0 +1,338 @@
+// Tests for host/checkpoint.h: a fault at every system call of a save, once and for ever, and a
+// second fault while recovering. The calls of this program's own code are taken over at link time;
+// every case runs in a child process. Bad writers show that the harness finds what it looks for.
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdarg>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "host/checkpoint.h"
+#include "host/errors.h"
+#include "tests/support/scratch_folder.h"
+
+namespace {
+
+enum class Fault { kNone, kKillBefore, kKillAfter, kError, kShortWrite };
+
+struct Plan {
+  Fault fault = Fault::kNone;
+  int error = 0;             // errno of kError
+  int call = -1;             // index of the call that fails
+  bool for_ever = false;     // that call and all after it
+  bool no_exchange = false;  // a file system that cannot exchange two folders in one step
+};
+
+// Only children set these; the parent's calls all pass.
+Plan plan;
+int calls = 0;
+bool counting = false;
+
+// Whether this call has to fail; kills the process where that is the plan.
+bool faulty(bool can_be_interrupted) {
+  if (!counting) return false;
+  const int index = calls++;
+  const bool hit = index == plan.call || (plan.for_ever && index > plan.call);
+  if (!hit || plan.fault == Fault::kNone) return false;
+  if (plan.fault == Fault::kKillBefore) ::raise(SIGKILL);
+  if (plan.fault != Fault::kError || (plan.error == EINTR && !can_be_interrupted)) return false;
+  errno = plan.error;
+  return true;
+}
+
+template <typename Function>
+Function real(const char* name) {
+  return reinterpret_cast<Function>(::dlsym(RTLD_NEXT, name));
+}
+
+template <typename Result>
+Result done(Result result) {
+  if (counting && plan.fault == Fault::kKillAfter && calls - 1 == plan.call) ::raise(SIGKILL);
+  return result;
+}
+
+}  // namespace
+
+// The system calls of the save path. A fault makes them fail without doing anything.
+extern "C" {
+int open(const char* path, int flags, ...) {
+  va_list arguments;
+  va_start(arguments, flags);
+  const mode_t mode = (flags & O_CREAT) != 0 ? va_arg(arguments, mode_t) : 0;
+  va_end(arguments);
+  static const auto call = real<int (*)(const char*, int, ...)>("open");
+  return faulty(true) ? -1 : done(call(path, flags, mode));
+}
+ssize_t write(int fd, const void* bytes, size_t count) {
+  static const auto call = real<ssize_t (*)(int, const void*, size_t)>("write");
+  const bool cut = counting && plan.fault == Fault::kShortWrite && count > 1 &&
+                   (calls == plan.call || (plan.for_ever && calls > plan.call));
+  return faulty(true) ? -1 : done(call(fd, bytes, cut ? count / 2 : count));
+}
+int fsync(int fd) {
+  static const auto call = real<int (*)(int)>("fsync");
+  return faulty(true) ? -1 : done(call(fd));
+}
+int close(int fd) {
+  // a failing close still closes, as on Linux
+  static const auto call = real<int (*)(int)>("close");
+  const bool fails = faulty(true);
+  const int error = errno, result = call(fd);
+  errno = fails ? error : errno;
+  return fails ? -1 : done(result);
+}
+int mkdir(const char* path, mode_t mode) noexcept {
+  static const auto call = real<int (*)(const char*, mode_t)>("mkdir");
+  return faulty(false) ? -1 : done(call(path, mode));
+}
+int rename(const char* from, const char* to) noexcept {
+  static const auto call = real<int (*)(const char*, const char*)>("rename");
+  return faulty(false) ? -1 : done(call(from, to));
+}
+int renameat2(int from_fd, const char* from, int to_fd, const char* to, unsigned flags) noexcept {
+  static const auto call = real<int (*)(int, const char*, int, const char*, unsigned)>("renameat2");
+  if (counting && plan.no_exchange) return errno = EINVAL, -1;
+  return faulty(false) ? -1 : done(call(from_fd, from, to_fd, to, flags));
+}
+int symlink(const char* target, const char* path) noexcept {
+  static const auto call = real<int (*)(const char*, const char*)>("symlink");
+  return faulty(false) ? -1 : done(call(target, path));
+}
+int unlink(const char* path) noexcept {
+  static const auto call = real<int (*)(const char*)>("unlink");
+  return faulty(false) ? -1 : done(call(path));
+}
+int unlinkat(int fd, const char* path, int flags) noexcept {
+  static const auto call = real<int (*)(int, const char*, int)>("unlinkat");
+  return faulty(false) ? -1 : done(call(fd, path, flags));
+}
+}
+
+namespace lockstep {
+namespace {
+
+namespace fs = std::filesystem;
+using test::ScratchFolder;
+using ::testing::ElementsAre;
+
+constexpr int kSaved = 0, kReported = 42;  // exit codes of a child: saved, or told of an error
+constexpr int kOldUpdate = 1;
+
+Checkpoint checkpoint_of(float value) {
+  Checkpoint checkpoint;
+  checkpoint.model = {{"layer1.weight", {2, 3}, std::vector<float>(6, value)}};
+  checkpoint.optimizer = {{"layer1.weight.exp_avg", {2, 3}, std::vector<float>(6, value)}};
+  checkpoint.trainer = {{"value", value}};
+  return checkpoint;
+}
+
+// The value saved in the folder, and only if all of its parts agree; -1 otherwise.
+float value_of(const fs::path& folder) {
+  try {
+    const Checkpoint checkpoint = load_checkpoint(folder);
+    const float value = checkpoint.trainer.at("value").get<float>();
+    const bool whole = checkpoint.model.at(0).data == std::vector<float>(6, value) &&
+                       checkpoint.optimizer.at(0).data == std::vector<float>(6, value);
+    return whole ? value : -1;
+  } catch (const Error&) {
+    return -1;
+  }
+}
+
+float newest_value(const fs::path& dir) {
+  try {
+    return value_of(newest_checkpoint(dir));
+  } catch (const Error&) {
+    return -1;
+  }
+}
+
+using Save = std::function<void(const fs::path& dir, std::int64_t update, const Checkpoint&)>;
+
+void save_ours(const fs::path& dir, std::int64_t update, const Checkpoint& checkpoint) {
+  save_checkpoint(dir, update, checkpoint);
+}
+
+// Runs a save in a child with a fault; returns its exit code, or -1 if it was killed. With
+// Fault::kNone and a pipe, reports how many calls it made.
+int run_child(const Save& save, const fs::path& dir, std::int64_t update, float value,
+              const Plan& child_plan, int* call_count = nullptr) {
+  int ends[2] = {-1, -1};
+  if (call_count != nullptr && ::pipe(ends) != 0) throw std::runtime_error("pipe failed");
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    int code = kSaved;
+    plan = child_plan;
+    counting = true;
+    try {
+      save(dir, update, checkpoint_of(value));
+    } catch (const IoError&) {
+      code = kReported;
+    } catch (...) {
+      code = 1;
+    }
+    counting = false;
+    if (call_count != nullptr && ::write(ends[1], &calls, sizeof calls) != sizeof calls) code = 2;
+    ::_exit(code);
+  }
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  if (call_count != nullptr) {
+    EXPECT_EQ(::read(ends[0], call_count, sizeof *call_count), sizeof *call_count);
+    ::close(ends[0]);
+    ::close(ends[1]);
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+// Outcomes of the children with a fault, and how many of them broke a promise.
+struct Tally {
+  int faults = 0, violations = 0, killed = 0, reported = 0, survived = 0;
+  std::string first;  // the first violation
+};
+
+// One fault in a save of `update` beside an acknowledged checkpoint of update 1, which is replaced
+// where `update` is 1.
+bool is_violation(const Save& save, const fs::path& dir, std::int64_t update, const Plan& fault,
+                  Tally& tally) {
+  save_checkpoint(dir, kOldUpdate, checkpoint_of(1));
+  const int code = run_child(save, dir, update, 2, fault);
+  ++(code == -1 ? tally.killed : code == kReported ? tally.reported : tally.survived);
+  const float found = newest_value(dir);
+  bool bad = (found != 1 && found != 2) || (code == kSaved && found != 2) ||
+             (code != kSaved && code != kReported && code != -1);
+  // a retried call is no failure
+  bad = bad ||
+        (fault.fault == Fault::kError && fault.error == EINTR && !fault.for_ever && code != kSaved);
+  bad = bad || (fault.fault == Fault::kShortWrite && code != kSaved);
+
+  // recovery after a second fault, then without one
+  const Plan second{.fault = Fault::kKillAfter,
+                    .call = (fault.call * 7 + 3) % 20,
+                    .no_exchange = fault.no_exchange};
+  run_child(save, dir, update, 2, second);
+  bad = bad || newest_value(dir) < 1;
+  save_checkpoint(dir, 3, checkpoint_of(3));
+  bad = bad || newest_value(dir) != 3;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(dir)) {
+    const std::string name = entry.path().filename().string();
+    bad = bad || name.find("tmp") != std::string::npos;
+  }
+  fs::remove_all(dir, ignored);
+  return bad;
+}
+
+Tally inject_everywhere(const Save& save, std::int64_t update, bool no_exchange = false) {
+  const ScratchFolder scratch(test::memory_folder());
+  const fs::path dir = scratch / "checkpoints";
+  save_checkpoint(dir, kOldUpdate, checkpoint_of(1));
+  int call_count = 0;
+  EXPECT_EQ(run_child(save, dir, update, 2, {.no_exchange = no_exchange}, &call_count), kSaved);
+  EXPECT_GT(call_count, 5);
+  fs::remove_all(dir);
+
+  std::vector<Plan> faults = {{.fault = Fault::kKillBefore}, {.fault = Fault::kKillAfter}};
+  for (const bool for_ever : {false, true}) {
+    faults.push_back({.fault = Fault::kShortWrite, .for_ever = for_ever});
+    for (const int error : {ENOSPC, EIO, EDQUOT, EROFS}) {
+      faults.push_back({.fault = Fault::kError, .error = error, .for_ever = for_ever});
+    }
+  }
+  faults.push_back({.fault = Fault::kError, .error = EINTR});
+  Tally tally;
+  for (Plan fault : faults) {
+    fault.no_exchange = no_exchange;
+    for (fault.call = 0; fault.call < call_count; ++fault.call) {
+      ++tally.faults;
+      if (!is_violation(save, dir, update, fault, tally)) continue;
+      ++tally.violations;
+      if (!tally.first.empty()) continue;
+      tally.first = "fault " + std::to_string(static_cast<int>(fault.fault)) + ", errno " +
+                    std::to_string(fault.error) + ", call " + std::to_string(fault.call) +
+                    (fault.for_ever ? " and on" : "");
+    }
+  }
+  return tally;
+}
+
+void expect_all_kinds_of_outcome(const Tally& tally) {
+  EXPECT_GT(tally.killed, tally.faults / 20);
+  EXPECT_GT(tally.reported, tally.faults / 5);
+  EXPECT_GT(tally.survived, tally.faults / 20);
+}
+
+TEST(SaveCheckpointFaults, NoFaultLosesTheAcknowledgedCheckpoint) {
+  const Tally tally = inject_everywhere(save_ours, 2);
+  EXPECT_EQ(tally.violations, 0) << tally.first;
+  EXPECT_GE(tally.faults, 250);
+  expect_all_kinds_of_outcome(tally);
+}
+
+TEST(SaveCheckpointFaults, NoFaultLosesTheReplacedCheckpoint) {
+  const Tally tally = inject_everywhere(save_ours, kOldUpdate);
+  EXPECT_EQ(tally.violations, 0) << tally.first;
+  EXPECT_GE(tally.faults, 250);
+  expect_all_kinds_of_outcome(tally);
+}
+
+TEST(SaveCheckpointFaults, NoFaultLosesTheReplacedCheckpointWithoutAtomicExchange) {
+  const Tally tally = inject_everywhere(save_ours, kOldUpdate, true);
+  EXPECT_EQ(tally.violations, 0) << tally.first;
+  EXPECT_GE(tally.faults, 250);
+  expect_all_kinds_of_outcome(tally);
+}
+
+// --- writers that must be found ---
+
+void write_plainly(const fs::path& path, const std::string& content, bool report) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+  const bool written = fd >= 0 && ::write(fd, content.data(), content.size()) ==
+                                      static_cast<ssize_t>(content.size());
+  const bool closed = fd >= 0 && ::fsync(fd) == 0 && ::close(fd) == 0;
+  if (report && !(written && closed)) throw IoError("failed");
+}
+
+// The files of a right checkpoint, made elsewhere without counting.
+std::vector<std::pair<std::string, std::string>> files_of(const Checkpoint& checkpoint) {
+  counting = false;
+  const ScratchFolder scratch(test::memory_folder());
+  const fs::path folder = save_checkpoint(scratch.path(), 1, checkpoint);
+  std::vector<std::pair<std::string, std::string>> files;
+  for (const char* name : {"model.safetensors", "optimizer.safetensors", "trainer.json"}) {
+    files.emplace_back(name, test::slurp(folder / name));
+  }
+  counting = true;
+  return files;
+}
+
+TEST(FaultHarness, FindsAWriterInPlace) {
+  const auto in_place = [](const fs::path& dir, std::int64_t, const Checkpoint& checkpoint) {
+    const auto files = files_of(checkpoint);
+    for (const auto& [name, content] : files) write_plainly(dir / "00000001" / name, content, true);
+  };
+  EXPECT_GT(inject_everywhere(in_place, kOldUpdate).violations, 20);
+}
+
+TEST(FaultHarness, FindsAWriterThatIgnoresErrors) {
+  const auto deaf = [](const fs::path& dir, std::int64_t, const Checkpoint& checkpoint) {
+    const auto files = files_of(checkpoint);
+    const fs::path temporary = dir / ("tmp." + std::to_string(::getpid()));
+    ::mkdir(temporary.c_str(), 0755);
+    for (const auto& [name, content] : files) write_plainly(temporary / name, content, false);
+    ::rename(temporary.c_str(), (dir / "00000002").c_str());
+  };
+  EXPECT_GT(inject_everywhere(deaf, 2).violations, 20);
+}
+
+}  // namespace
+}  // namespace lockstep
