@@ -65,7 +65,8 @@ class NpzWriter {
   /// uint8, or bool where `type` is kBool.
   void add(const std::string& name, const std::vector<std::int64_t>& shape,
            std::span<const std::uint8_t> values, NpyType type = NpyType::kUint8);
-  /// Writes the directory and makes the file durable.
+  /// Writes the directory and makes the file durable. Errors: InvalidArgument without an array
+  /// (NumPy takes an empty zip64 archive for a pickle).
   void close();
 
  private:

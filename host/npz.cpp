@@ -112,6 +112,7 @@ void NpzWriter::add(const std::string& name, const std::vector<std::int64_t>& sh
 }
 
 void NpzWriter::close() {
+  require(!entries_.empty(), "an .npz archive needs at least one array");
   const std::uint64_t directory_offset = file_.size();
   for (const Entry& entry : entries_) {
     Record central;

@@ -127,6 +127,13 @@ using ::testing::ElementsAre;
 constexpr int kSaved = 0, kReported = 42;  // exit codes of a child: saved, or told of an error
 constexpr int kOldUpdate = 1;
 
+// A fork of a sanitized process takes 20 ms: those builds take every fifth fault.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int kStride = 5;
+#else
+constexpr int kStride = 1;
+#endif
+
 Checkpoint checkpoint_of(float value) {
   Checkpoint checkpoint;
   checkpoint.model = {{"layer1.weight", {2, 3}, std::vector<float>(6, value)}};
@@ -250,9 +257,11 @@ Tally inject_everywhere(const Save& save, std::int64_t update, bool no_exchange 
   }
   faults.push_back({.fault = Fault::kError, .error = EINTR});
   Tally tally;
+  int index = 0;
   for (Plan fault : faults) {
     fault.no_exchange = no_exchange;
     for (fault.call = 0; fault.call < call_count; ++fault.call) {
+      if (index++ % kStride != 0) continue;
       ++tally.faults;
       if (!is_violation(save, dir, update, fault, tally)) continue;
       ++tally.violations;
@@ -274,21 +283,21 @@ void expect_all_kinds_of_outcome(const Tally& tally) {
 TEST(SaveCheckpointFaults, NoFaultLosesTheAcknowledgedCheckpoint) {
   const Tally tally = inject_everywhere(save_ours, 2);
   EXPECT_EQ(tally.violations, 0) << tally.first;
-  EXPECT_GE(tally.faults, 250);
+  EXPECT_GE(tally.faults * kStride, 250);
   expect_all_kinds_of_outcome(tally);
 }
 
 TEST(SaveCheckpointFaults, NoFaultLosesTheReplacedCheckpoint) {
   const Tally tally = inject_everywhere(save_ours, kOldUpdate);
   EXPECT_EQ(tally.violations, 0) << tally.first;
-  EXPECT_GE(tally.faults, 250);
+  EXPECT_GE(tally.faults * kStride, 250);
   expect_all_kinds_of_outcome(tally);
 }
 
 TEST(SaveCheckpointFaults, NoFaultLosesTheReplacedCheckpointWithoutAtomicExchange) {
   const Tally tally = inject_everywhere(save_ours, kOldUpdate, true);
   EXPECT_EQ(tally.violations, 0) << tally.first;
-  EXPECT_GE(tally.faults, 250);
+  EXPECT_GE(tally.faults * kStride, 250);
   expect_all_kinds_of_outcome(tally);
 }
 
@@ -320,7 +329,7 @@ TEST(FaultHarness, FindsAWriterInPlace) {
     const auto files = files_of(checkpoint);
     for (const auto& [name, content] : files) write_plainly(dir / "00000001" / name, content, true);
   };
-  EXPECT_GT(inject_everywhere(in_place, kOldUpdate).violations, 20);
+  EXPECT_GT(inject_everywhere(in_place, kOldUpdate).violations * kStride, 20);
 }
 
 TEST(FaultHarness, FindsAWriterThatIgnoresErrors) {
@@ -331,7 +340,7 @@ TEST(FaultHarness, FindsAWriterThatIgnoresErrors) {
     for (const auto& [name, content] : files) write_plainly(temporary / name, content, false);
     ::rename(temporary.c_str(), (dir / "00000002").c_str());
   };
-  EXPECT_GT(inject_everywhere(deaf, 2).violations, 20);
+  EXPECT_GT(inject_everywhere(deaf, 2).violations * kStride, 20);
 }
 
 }  // namespace

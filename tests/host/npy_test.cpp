@@ -266,6 +266,7 @@ TEST(NpzWriter, IsInvisibleUntilClosed) {
 
 TEST(NpzWriter, RefusesBadNamesAndShapes) {
   const ScratchFolder scratch;
+  EXPECT_THROW(NpzWriter(scratch / "empty.npz").close(), InvalidArgument);
   const std::vector<float> one = {1};
   NpzWriter writer(scratch / "out.npz");
   writer.add("a", {1}, one);
