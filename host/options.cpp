@@ -71,7 +71,8 @@ std::vector<Setting> settings_of_flags(const ConfigSources& sources) {
       throw InvalidArgument("unknown option " + in_quotes("--" + name) + "; the nearest is '--" +
                             std::string(nearest_name(name, names)) + "'");
     }
-    settings.push_back({option, text, Origin{"--" + name}});
+    // the environment is no flag but stands behind the command
+    settings.push_back({option, text, Origin{name == "env" ? name : "--" + name}});
   }
   return settings;
 }

@@ -19,7 +19,6 @@ ArgumentRow option_row(std::string_view name, std::string_view fallback) {
   row.value = option.value;
   row.help = option.help;
   row.fallback = fallback;
-  row.group = option.group;
   row.shared = true;
   return row;
 }

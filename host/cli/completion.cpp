@@ -54,18 +54,21 @@ std::string escaped(std::string_view text, std::string_view special) {
   return result;
 }
 
+/// Patterns "command:--option" and what completes the word after them.
 std::string bash_cases(const Command& command, const std::vector<ArgumentRow>& rows) {
-  std::string text;
+  std::string text, no_list;
   for (const ArgumentRow& row : rows) {
     if (row.positional || row.value.type == ValueType::kBoolean) continue;
     const std::string words = value_words(row);
-    const std::string action = !words.empty()         ? fmt::format("-W '{}'", words)
-                               : completes_paths(row) ? "-f"
-                                                      : "-W ''";
+    if (words.empty() && !completes_paths(row)) {
+      no_list += fmt::format("{}{}:--{}", no_list.empty() ? "" : "|", command.name, row.name);
+      continue;
+    }
+    const std::string source = words.empty() ? "-f" : fmt::format("-W '{}'", words);
     text += fmt::format("    {}:--{}) COMPREPLY=($(compgen {} -- \"$word\")); return ;;\n",
-                        command.name, row.name, action);
+                        command.name, row.name, source);
   }
-  return text;
+  return no_list.empty() ? text : text + fmt::format("    {}) return ;;\n", no_list);
 }
 
 std::string bash_script() {

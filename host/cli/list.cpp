@@ -32,7 +32,7 @@ const std::vector<Group>& optimizers() {
 const std::vector<Group>& policies() {
   static const std::vector<Group> groups = {
       {"mlp", {"hidden", "activation", "dropout", "init"}},
-      {"linear", {}},
+      {"linear", {"init"}},
   };
   return groups;
 }

@@ -82,7 +82,7 @@ std::string duration(double seconds) {
 }
 
 std::string result_line(std::string_view name, std::string_view value) {
-  return fmt::format("  {:<14}{}\n", name, value);
+  return value.empty() ? fmt::format("  {}\n", name) : fmt::format("  {:<14}{}\n", name, value);
 }
 
 double quantile(std::span<const double> sorted, double fraction) {

@@ -95,6 +95,9 @@ ParsedLine parse_command(const Command& command, CLI::App& root, CLI::App& app, 
     root.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
     return {.text = help_text(&command)};
+  } catch (const CLI::ArgumentMismatch& error) {
+    const std::string message = error.what();  // "--lr: 1 required ..."
+    throw InvalidArgument(message.substr(0, message.find(':')) + ": no value given");
   }
   ParsedLine line{.command = &command};
   line.arguments = Arguments(rows);

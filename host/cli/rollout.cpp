@@ -55,7 +55,7 @@ std::vector<ArgumentRow> rows() {
 
 /// An engine with the policy that --policy names.
 Engine make_engine(Config config, const std::string& policy) {
-  if (policy.starts_with(kRunPrefix)) {
+  if (policy.starts_with(kRunPrefix) && policy != kRunPrefix) {
     const std::string path = policy.substr(kRunPrefix.size());
     const PolicySource source = load_policy(path, config);
     config.env = source.config.env;

@@ -109,11 +109,11 @@ void print_json_summary(const Config& config, const Spread& spread) {
 
 }  // namespace
 
-int train_seeds(const Config& config) {
+int train_seeds(const Config& config, const volatile std::sig_atomic_t* stop_signal) {
   const auto [first, last] = parse_seed_range(config.seeds, Origin{"--seeds"});
   TrainHooks hooks;
   hooks.write_files = false;
-  hooks.stop_signal = catch_stop_signals();
+  hooks.stop_signal = stop_signal;
   Spread spread;
   // counts from 0: `last` may be the largest number there is
   for (std::uint64_t i = 0; i <= last - first && caught_signal() == 0; ++i) {

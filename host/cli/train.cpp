@@ -21,10 +21,16 @@ using json = nlohmann::ordered_json;
 
 constexpr std::int64_t kClassicInterval = 10;  // episodes
 
+/// All rows of the table, with what holds if nothing is given as their defaults.
 std::vector<ArgumentRow> rows() {
+  const Config defaults = resolve_config({});
   std::vector<ArgumentRow> result = {environment_row()};
   for (const Option& option : option_table()) {
-    if (option.name != "env") result.push_back(option_row(option.name));
+    if (option.name == "env") continue;
+    ArgumentRow row = option_row(option.name, option_text(defaults, option));
+    row.group = option.group;
+    if (option.name == "seeds") row.completion = Completion::kNothing;
+    result.push_back(row);
   }
   return result;
 }
@@ -75,9 +81,13 @@ class ClassicLines {
   std::int64_t tens_ = 0;
 };
 
-/// Steps a second of this process: a resumed run did the others before.
+/// Steps a second over the whole run. The curve's times go on from those of the runs it resumed;
+/// TrainResult::seconds is of this process alone.
 double steps_per_second(const TrainResult& result) {
-  return result.seconds > 0 ? static_cast<double>(result.steps) / result.seconds : 0.0;
+  const bool has_curve = !result.curve.empty() && result.curve.back().seconds > 0;
+  const double steps = static_cast<double>(has_curve ? result.curve.back().steps : result.steps);
+  const double seconds = has_curve ? result.curve.back().seconds : result.seconds;
+  return seconds > 0 ? steps / seconds : 0.0;
 }
 
 std::string stopped_by(const TrainResult& result) {
@@ -132,7 +142,7 @@ std::string curve(const Config& config, const TrainResult& result) {
 }
 
 void print_text_result(const Config& config, const TrainResult& result) {
-  std::string text = config.env + "\n";
+  std::string text = config.env + (result.reached ? ": solved\n" : ": not solved\n");
   text += result_line("updates", grouped(result.updates));
   text += result_line("episodes", grouped(result.episodes));
   text += result_line("steps", grouped(result.steps));
@@ -152,13 +162,14 @@ void print_text_result(const Config& config, const TrainResult& result) {
   print(text);
 }
 
-int train_once(const Config& config, const std::string& command_line) {
+int train_once(const Config& config, const std::string& command_line,
+               const volatile std::sig_atomic_t* stop_signal) {
   Engine engine(config);
   ClassicLines classic(config);
   Progress progress(config, config.env);
   TrainHooks hooks;
   hooks.command_line = command_line;
-  hooks.stop_signal = catch_stop_signals();
+  hooks.stop_signal = stop_signal;
   hooks.on_log = [&](const UpdateMetrics& metrics) {
     classic.update(metrics);
     progress.update(metrics);
@@ -183,14 +194,15 @@ int run(const Arguments& arguments) {
     print(to_toml(config, TomlContent::kAll));
     return 0;
   }
+  const volatile std::sig_atomic_t* stop_signal = catch_stop_signals();
   if (!config.quiet) {
     for (const std::string& name : unknown_variables(sources.environment)) {
       print_note("note: " + name + " is not an option and has no effect");
     }
     print_note(training_summary(config));
   }
-  if (!config.seeds.empty()) return train_seeds(config);
-  return train_once(config, arguments.command_line());
+  if (!config.seeds.empty()) return train_seeds(config, stop_signal);
+  return train_once(config, arguments.command_line(), stop_signal);
 }
 
 }  // namespace
@@ -202,9 +214,9 @@ std::string training_summary(const Config& config) {
     policy += fmt::format(" {} {}", config.hidden, text("activation"));
   }
   const BuildInfo build = build_info();
-  return fmt::format("{}, {} environments, {}, {} {}, recipe {}, seed {}, cpu {}", config.env,
-                     config.envs, policy, text("optimizer"), config.lr, config.recipe, config.seed,
-                     build.isa);
+  return fmt::format("{}, {} environment{}, {}, {} {}, recipe {}, seed {}, cpu {}", config.env,
+                     config.envs, config.envs == 1 ? "" : "s", policy, text("optimizer"), config.lr,
+                     config.recipe, config.seed, build.isa);
 }
 
 constinit const Command kTrainCommand = {"train", "train a policy until it solves the environment",

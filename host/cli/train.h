@@ -1,6 +1,7 @@
 // Pieces of the train command that its two forms, one run and a range of seeds, share.
 #pragma once
 
+#include <csignal>
 #include <string>
 
 #include "host/config.h"
@@ -12,6 +13,6 @@ std::string training_summary(const Config& config);
 
 /// Trains every seed of config.seeds without run folders; prints one summary. Returns the exit
 /// code.
-int train_seeds(const Config& config);
+int train_seeds(const Config& config, const volatile std::sig_atomic_t* stop_signal);
 
 }  // namespace lockstep::cli
