@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "host/config.h"
-#include "host/metrics.h"
 #include "host/tensor.h"
+#include "host/update_metrics.h"
 
 namespace lockstep {
 

@@ -1,6 +1,5 @@
-// What a training run reports at every log point, and the two logs it goes to: metrics.jsonl, one
-// flat JSON object a line under CleanRL's names, and a TensorBoard event file. When a log point is
-// reached is the trainer's decision.
+// The two logs of a training run: metrics.jsonl, one flat JSON object a line under CleanRL's names,
+// and a TensorBoard event file. When a log point is reached is the trainer's decision.
 #pragma once
 
 #include <cstdint>
@@ -10,24 +9,9 @@
 
 #include "host/durable_file.h"
 #include "host/tfevents.h"
+#include "host/update_metrics.h"
 
 namespace lockstep {
-
-struct UpdateMetrics {
-  std::int64_t update = 0;    // optimiser steps done
-  std::int64_t episodes = 0;  // finished episodes so far
-  std::int64_t steps = 0;     // environment steps so far; the x axis of every curve
-  double seconds = 0;         // inside the training loop
-  double mean_score = 0;      // over the last `over` episodes
-  double batch_score = 0;     // mean score of this update's episodes
-  double batch_length = 0;    // mean length of this update's episodes, steps
-  double learning_rate = 0;
-  double policy_loss = 0;  // sum over steps of -return * log-prob, divided by episodes
-  double entropy = 0;      // mean over steps, nats
-  double grad_norm = 0;    // L2 norm of the gradient before clipping
-  double eval_score = 0;   // mean greedy score; valid where has_eval
-  bool has_eval = false;
-};
 
 /// The log files of one run folder.
 ///
@@ -38,8 +22,10 @@ struct UpdateMetrics {
 ///
 /// Lines are buffered: they reach the kernel by 64 KiB, after a second, or by flush(), which
 /// belongs before every checkpoint. There is no fsync: a power failure may cost the last log lines,
-/// which a checkpoint, synced on its own, does not depend on. Cost:   append() about 2 us Errors:
-/// IoError from every member but the destructor; what failed to be written is given up
+/// which a checkpoint, synced on its own, does not depend on.
+///
+/// Cost:   append() about 2 us
+/// Errors: IoError from every member but the destructor; what failed to be written is given up
 class MetricsLog {
  public:
   static constexpr const char* kFileName = "metrics.jsonl";

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "host/errors.h"
+#include "host/metrics.h"
 #include "host/options.h"
 #include "host/run_folder.h"
 #include "host/train_progress.h"

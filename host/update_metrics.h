@@ -1,0 +1,25 @@
+// What a training run reports at every log point. A plain struct with a header of its own, because
+// the public API hands it out; the logs it is written to are metrics.h's.
+#pragma once
+
+#include <cstdint>
+
+namespace lockstep {
+
+struct UpdateMetrics {
+  std::int64_t update = 0;    // optimiser steps done
+  std::int64_t episodes = 0;  // finished episodes so far
+  std::int64_t steps = 0;     // environment steps so far; the x axis of every curve
+  double seconds = 0;         // inside the training loop
+  double mean_score = 0;      // over the last `over` episodes
+  double batch_score = 0;     // mean score of this update's episodes
+  double batch_length = 0;    // mean length of this update's episodes, steps
+  double learning_rate = 0;
+  double policy_loss = 0;  // sum over steps of -return * log-prob, divided by episodes
+  double entropy = 0;      // mean over steps, nats
+  double grad_norm = 0;    // L2 norm of the gradient before clipping
+  double eval_score = 0;   // mean greedy score; valid where has_eval
+  bool has_eval = false;
+};
+
+}  // namespace lockstep
