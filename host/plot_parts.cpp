@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <limits>
 
-#include "fmt/format.h"
+#include <fmt/format.h>
 
 namespace lockstep::plot_parts {
 namespace {

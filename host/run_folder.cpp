@@ -19,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-#include "fmt/format.h"
+#include <fmt/format.h>
 #include "host/durable_file.h"
 #include "host/errors.h"
 #include "host/metrics.h"

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <iterator>
 
-#include "fmt/format.h"
+#include <fmt/format.h>
 #include "host/errors.h"
 #include "host/plot.h"
 #include "host/plot_parts.h"

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstddef>
 
-#include "fmt/format.h"
+#include <fmt/format.h>
 #include "host/errors.h"
 #include "host/plot.h"
 #include "host/plot_parts.h"

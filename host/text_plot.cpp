@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "fmt/format.h"
+#include <fmt/format.h>
 #include "host/errors.h"
 #include "host/plot.h"
 #include "host/plot_parts.h"
