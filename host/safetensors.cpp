@@ -132,7 +132,6 @@ class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
       entry.shape.push_back(static_cast<std::int64_t>(value));
       return true;
     }
-    if (offsets_seen_ >= 2) return fail("data_offsets must be two numbers" + of_entry());
     (offsets_seen_++ == 0 ? entry.begin : entry.end) = value;
     return true;
   }

@@ -1,121 +1,21 @@
 // Tests for host/checkpoint.h: a fault at every system call of a save, once and for ever, and a
-// second fault while recovering. The calls of this program's own code are taken over at link time;
-// every case runs in a child process. Bad writers show that the harness finds what it looks for.
-#include <dlfcn.h>
-#include <fcntl.h>
+// second fault while recovering. Every case runs in a child process. Bad writers show that the
+// harness finds what it looks for.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <csignal>
-#include <cstdarg>
+#include <algorithm>
 #include <functional>
 #include <string>
 #include <vector>
 
 #include "host/checkpoint.h"
+#include "host/durable_file.h"
 #include "host/errors.h"
 #include "tests/support/scratch_folder.h"
-
-namespace {
-
-enum class Fault { kNone, kKillBefore, kKillAfter, kError, kShortWrite };
-
-struct Plan {
-  Fault fault = Fault::kNone;
-  int error = 0;             // errno of kError
-  int call = -1;             // index of the call that fails
-  bool for_ever = false;     // that call and all after it
-  bool no_exchange = false;  // a file system that cannot exchange two folders in one step
-};
-
-// Only children set these; the parent's calls all pass.
-Plan plan;
-int calls = 0;
-bool counting = false;
-
-// Whether this call has to fail; kills the process where that is the plan.
-bool faulty(bool can_be_interrupted) {
-  if (!counting) return false;
-  const int index = calls++;
-  const bool hit = index == plan.call || (plan.for_ever && index > plan.call);
-  if (!hit || plan.fault == Fault::kNone) return false;
-  if (plan.fault == Fault::kKillBefore) ::raise(SIGKILL);
-  if (plan.fault != Fault::kError || (plan.error == EINTR && !can_be_interrupted)) return false;
-  errno = plan.error;
-  return true;
-}
-
-template <typename Function>
-Function real(const char* name) {
-  return reinterpret_cast<Function>(::dlsym(RTLD_NEXT, name));
-}
-
-template <typename Result>
-Result done(Result result) {
-  if (counting && plan.fault == Fault::kKillAfter && calls - 1 == plan.call) ::raise(SIGKILL);
-  return result;
-}
-
-}  // namespace
-
-// The system calls of the save path. A fault makes them fail without doing anything.
-extern "C" {
-int open(const char* path, int flags, ...) {
-  va_list arguments;
-  va_start(arguments, flags);
-  const mode_t mode = (flags & O_CREAT) != 0 ? va_arg(arguments, mode_t) : 0;
-  va_end(arguments);
-  static const auto call = real<int (*)(const char*, int, ...)>("open");
-  return faulty(true) ? -1 : done(call(path, flags, mode));
-}
-ssize_t write(int fd, const void* bytes, size_t count) {
-  static const auto call = real<ssize_t (*)(int, const void*, size_t)>("write");
-  const bool cut = counting && plan.fault == Fault::kShortWrite && count > 1 &&
-                   (calls == plan.call || (plan.for_ever && calls > plan.call));
-  return faulty(true) ? -1 : done(call(fd, bytes, cut ? count / 2 : count));
-}
-int fsync(int fd) {
-  static const auto call = real<int (*)(int)>("fsync");
-  return faulty(true) ? -1 : done(call(fd));
-}
-int close(int fd) {
-  // a failing close still closes, as on Linux
-  static const auto call = real<int (*)(int)>("close");
-  const bool fails = faulty(true);
-  const int error = errno, result = call(fd);
-  errno = fails ? error : errno;
-  return fails ? -1 : done(result);
-}
-int mkdir(const char* path, mode_t mode) noexcept {
-  static const auto call = real<int (*)(const char*, mode_t)>("mkdir");
-  return faulty(false) ? -1 : done(call(path, mode));
-}
-int rename(const char* from, const char* to) noexcept {
-  static const auto call = real<int (*)(const char*, const char*)>("rename");
-  return faulty(false) ? -1 : done(call(from, to));
-}
-int renameat2(int from_fd, const char* from, int to_fd, const char* to, unsigned flags) noexcept {
-  static const auto call = real<int (*)(int, const char*, int, const char*, unsigned)>("renameat2");
-  if (counting && plan.no_exchange) return errno = EINVAL, -1;
-  return faulty(false) ? -1 : done(call(from_fd, from, to_fd, to, flags));
-}
-int symlink(const char* target, const char* path) noexcept {
-  static const auto call = real<int (*)(const char*, const char*)>("symlink");
-  return faulty(false) ? -1 : done(call(target, path));
-}
-int unlink(const char* path) noexcept {
-  static const auto call = real<int (*)(const char*)>("unlink");
-  return faulty(false) ? -1 : done(call(path));
-}
-int unlinkat(int fd, const char* path, int flags) noexcept {
-  static const auto call = real<int (*)(int, const char*, int)>("unlinkat");
-  return faulty(false) ? -1 : done(call(fd, path, flags));
-}
-}
+#include "tests/support/system_calls.h"
 
 namespace lockstep {
 namespace {
@@ -299,6 +199,55 @@ TEST(SaveCheckpointFaults, NoFaultLosesTheReplacedCheckpointWithoutAtomicExchang
   EXPECT_EQ(tally.violations, 0) << tally.first;
   EXPECT_GE(tally.faults * kStride, 250);
   expect_all_kinds_of_outcome(tally);
+}
+
+// The events of a call, without the folder they are in.
+std::vector<std::string> events_of(const fs::path& folder, const std::function<void()>& call) {
+  events.clear();
+  open_paths.clear();
+  recording = true;
+  call();
+  recording = false;
+  std::vector<std::string> result;
+  const std::string own = "tmp." + std::to_string(::getpid());
+  for (const auto& [name, path] : events) {
+    std::string text = name + " " + fs::path(path).lexically_relative(folder).string();
+    const std::size_t at = text.find(own);
+    result.push_back(at == std::string::npos ? text : text.replace(at, own.size(), "tmp"));
+  }
+  result.erase(std::unique(result.begin(), result.end()), result.end());
+  return result;
+}
+
+// No kill shows a missing fsync, only a power loss does: so the order itself is checked.
+TEST(SaveCheckpoint, SyncsContentBeforeTheRenameAndTheFolderAfterIt) {
+  const ScratchFolder scratch;
+  const std::vector<std::string> contents = {"write tmp/model.safetensors",
+                                             "fsync tmp/model.safetensors",
+                                             "write tmp/optimizer.safetensors",
+                                             "fsync tmp/optimizer.safetensors",
+                                             "write tmp/trainer.json",
+                                             "fsync tmp/trainer.json",
+                                             "fsync tmp",
+                                             "rename 00000002",
+                                             "fsync .",
+                                             "rename last"};
+  for (int replaced = 0; replaced < 2; ++replaced) {
+    EXPECT_EQ(events_of(scratch.path(), [&] { save_ours(scratch.path(), 2, checkpoint_of(1)); }),
+              contents);
+  }
+}
+
+TEST(DurableFile, SyncsContentBeforeTheRenameAndTheFolderAfterIt) {
+  const ScratchFolder scratch;
+  EXPECT_THAT(events_of(scratch.path(), [&] { write_file_durably(scratch / "out", "text"); }),
+              ElementsAre("write out.tmp", "fsync out.tmp", "rename out", "fsync ."));
+}
+
+TEST(CreateFolders, SyncsTheParentOfEachNewFolder) {
+  const ScratchFolder scratch;
+  EXPECT_THAT(events_of(scratch.path(), [&] { create_folders(scratch / "a/b"); }),
+              ElementsAre("fsync .", "fsync a"));
 }
 
 // --- writers that must be found ---
