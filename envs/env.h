@@ -34,7 +34,7 @@ concept Env = requires(typename E::template State<F> state, const F (&uniform)[4
   { E::kSummary } -> std::convertible_to<const char*>;
   requires E::kNumActions >= 2 && E::kNumActions <= 64;
   requires E::kMaxEpisodeSteps >= 1;
-  requires E::kMinEpisodeSteps >= 1;  // from 4 up, next start states are drawn once in 4 steps
+  requires E::kMinEpisodeSteps >= 1;  // a proven bound: start states are drawn that much ahead
   requires E::kMaxAbsReward >
   0;
   { E::kConstantReward } -> std::convertible_to<bool>;  // every step's reward is 1

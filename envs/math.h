@@ -71,6 +71,7 @@ LS_HD F to_real(typename Lanes<F>::I a) {
 LS_HD float to_float(std::uint32_t a) { return static_cast<float>(static_cast<std::int32_t>(a)); }
 /// Nearest integer, ties to even; |a| < 2^31.
 LS_HD std::int32_t round_to_int(float a) { return static_cast<std::int32_t>(__builtin_lrintf(a)); }
+LS_HD std::int32_t round_to_int(double a) { return static_cast<std::int32_t>(__builtin_lrint(a)); }
 
 LS_HD void store(float* to, float value) { *to = value; }
 LS_HD void store(double* to, double value) { *to = value; }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "envs/math.h"
 
@@ -30,26 +31,34 @@ struct PhiloxWords {
   U w[4];
 };
 
+inline constexpr std::uint32_t kPhiloxM0 = 0xD2511F53u, kPhiloxM1 = 0xCD9E8D57u;  // multipliers
+inline constexpr std::uint32_t kPhiloxW0 = 0x9E3779B9u, kPhiloxW1 = 0xBB67AE85u;  // key steps
+
+/// Rounds of Philox4x32 on counter c under key (k0, k1).
+template <int kRounds, class U>
+LS_HD void philox_rounds(U (&c)[4], std::uint32_t k0, std::uint32_t k1) {
+  for (int round = 0; round < kRounds; ++round) {
+    U high0, low0, high1, low1;
+    mul_wide(c[0], kPhiloxM0, high0, low0);
+    mul_wide(c[2], kPhiloxM1, high1, low1);
+    c[0] = high1 ^ c[1] ^ U(k0);
+    c[1] = low1;
+    c[2] = high0 ^ c[3] ^ U(k1);
+    c[3] = low0;
+    k0 += kPhiloxW0;
+    k1 += kPhiloxW1;
+  }
+}
+
 /// Ten rounds of Philox4x32.
 ///
 /// Result: bitwise on every backend.
 /// Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 template <class U>
 LS_HD PhiloxWords<U> philox4x32(U c0, U c1, U c2, U c3, std::uint64_t key) {
-  std::uint32_t k0 = static_cast<std::uint32_t>(key);
-  std::uint32_t k1 = static_cast<std::uint32_t>(key >> 32);
-  for (int round = 0; round < 10; ++round) {
-    U high0, low0, high1, low1;
-    mul_wide(c0, 0xD2511F53u, high0, low0);
-    mul_wide(c2, 0xCD9E8D57u, high1, low1);
-    c0 = high1 ^ c1 ^ U(k0);
-    c1 = low1;
-    c2 = high0 ^ c3 ^ U(k1);
-    c3 = low0;
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
-  }
-  return {{c0, c1, c2, c3}};
+  U c[4] = {c0, c1, c2, c3};
+  philox_rounds<10>(c, static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32));
+  return {{c[0], c[1], c[2], c[3]}};
 }
 
 /// Which stream of numbers a rollout uses.
@@ -58,11 +67,36 @@ struct RandomStream {
   std::uint32_t epoch;
 };
 
-template <class U>
+/// The four words of one counter. `index` is a number of its own for each lane (U) or one for all.
+///
+/// Result: bitwise, the words of philox4x32(env, index, epoch, purpose + 256 draw). The first
+/// round, and with a common index the second, are done on plain numbers where all lanes agree; the
+/// product with `env` does not depend on time and leaves the loop over steps.
+template <class U, class Index>
 LS_HD PhiloxWords<U> random_words(const RandomStream& stream, Purpose purpose, std::uint32_t draw,
-                                  U env, U index) {
-  return philox4x32(env, index, U(stream.epoch),
-                    U(static_cast<std::uint32_t>(purpose) + 256u * draw), stream.seed);
+                                  U env, Index index) {
+  const std::uint32_t k0 = static_cast<std::uint32_t>(stream.seed);
+  const std::uint32_t k1 = static_cast<std::uint32_t>(stream.seed >> 32);
+  const std::uint32_t tag = static_cast<std::uint32_t>(purpose) + 256u * draw;
+  std::uint32_t epoch_high, epoch_low;
+  U env_high, env_low;
+  mul_wide(stream.epoch, kPhiloxM1, epoch_high, epoch_low);
+  mul_wide(env, kPhiloxM0, env_high, env_low);
+  const U second = env_high ^ U(tag ^ k1);
+  if constexpr (std::is_same_v<Index, std::uint32_t>) {
+    std::uint32_t high0, low0;
+    U high1, low1;
+    mul_wide(index ^ epoch_high ^ k0, kPhiloxM0, high0, low0);
+    mul_wide(second, kPhiloxM1, high1, low1);
+    U c[4] = {high1 ^ U(epoch_low ^ (k0 + kPhiloxW0)), low1, env_low ^ U(high0 ^ (k1 + kPhiloxW1)),
+              U(low0)};
+    philox_rounds<8>(c, k0 + 2 * kPhiloxW0, k1 + 2 * kPhiloxW1);
+    return {{c[0], c[1], c[2], c[3]}};
+  } else {
+    U c[4] = {index ^ U(epoch_high ^ k0), U(epoch_low), second, env_low};
+    philox_rounds<9>(c, k0 + kPhiloxW0, k1 + kPhiloxW1);
+    return {{c[0], c[1], c[2], c[3]}};
+  }
 }
 
 /// Uniform number in [0, 1) from a word: its upper 24 bits over 2^24, exact.

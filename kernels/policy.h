@@ -28,7 +28,7 @@ LS_HD void draw_dropout(const RandomStream& stream, const Policy& policy, typena
   if (policy.drop_half) {
     for (int j = 0; j < policy.hidden; j += 128) {
       const auto r =
-          random_words(stream, Purpose::kDropout, static_cast<std::uint32_t>(j / 128), env, U(t));
+          random_words(stream, Purpose::kDropout, static_cast<std::uint32_t>(j / 128), env, t);
       for (int i = 0; i < 4 && j + 32 * i < policy.hidden; ++i) word[j / 32 + i] = r.w[i];
     }
     return;
@@ -36,8 +36,8 @@ LS_HD void draw_dropout(const RandomStream& stream, const Policy& policy, typena
   for (int j = 0; j < policy.hidden; j += 32) {
     U bits(0u);
     for (int i = 0; i < 32; i += 4) {
-      const auto r = random_words(stream, Purpose::kDropout,
-                                  static_cast<std::uint32_t>((j + i) / 4), env, U(t));
+      const auto r =
+          random_words(stream, Purpose::kDropout, static_cast<std::uint32_t>((j + i) / 4), env, t);
       for (int k = 0; k < 4; ++k) {
         // 24-bit words compare as floats without loss
         const auto dropped = to_float(r.w[k] >> 8) < to_float(U(policy.drop_below));

@@ -78,7 +78,7 @@ template <class F, int A>
 LS_HD ActionOf<F, A> explore(const RandomStream& stream, typename Lanes<F>::U env, std::uint32_t t,
                              float epsilon, ActionOf<F, A> action) {
   using U = typename Lanes<F>::U;
-  const auto r = random_words(stream, Purpose::kExploration, 0, env, U(t));
+  const auto r = random_words(stream, Purpose::kExploration, 0, env, t);
   const auto replace = uniform<F>(r.w[0]) < F(epsilon);
   if constexpr (A == 2) {
     const auto random = (r.w[1] & U(0x80000000u)) != U(0u);

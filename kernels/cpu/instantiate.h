@@ -36,7 +36,11 @@ struct Batch {
   template <PolicyForm kForm, int kGroupsTogether>
   static void rollout_groups(const RolloutArgs<Real>& args, std::int64_t first_env) {
     using B = Block<F, kGroupsTogether>;
-    rollout_block<E, kForm, F, B::kPacks, B::kInFlight>(args, first_env);
+    if (args.episodic) {
+      rollout_block<E, kForm, true, F, B::kPacks, B::kInFlight>(args, first_env);
+    } else {
+      rollout_block<E, kForm, false, F, B::kPacks, B::kInFlight>(args, first_env);
+    }
   }
   template <PolicyForm kForm>
   static void rollout_form(const RolloutArgs<Real>& args, std::int64_t first_env, int groups) {

@@ -10,30 +10,43 @@
 
 namespace lockstep::cpu {
 
-/// Per-pack bits of one step gathered into the 16-bit words of groups.
+/// Where V packs write their records: offsets are formed once, a step only adds a multiple of t.
 template <class F, int V>
-struct GroupBits {
-  static constexpr int kGroups = V * Lanes<F>::W / kGroup;
-  std::uint32_t bits[kGroups] = {};
+struct RecordCursor {
+  static constexpr int W = Lanes<F>::W;
+  static constexpr int kGroups = V * W / kGroup;
+  using Real = typename Lanes<F>::Scalar;
+  const Record<Real>& record;
+  std::int64_t group;              // first one
+  std::int64_t first_step[V];      // of the pack's group, in steps from the start of the record
+  std::uint32_t bits[3][kGroups];  // action, terminated, truncated of the step under way
 
-  LS_HD void set(int v, typename Lanes<F>::M mask) {
-    const int lane = v * Lanes<F>::W;
-    bits[lane / kGroup] |= mask_bits(mask) << (lane % kGroup);
+  LS_HD explicit RecordCursor(const Record<Real>& to, std::int64_t first_env)
+      : record(to), group(first_env / kGroup) {
+    for (int v = 0; v < V; ++v) first_step[v] = (group + v * W / kGroup) * to.T;
   }
-  LS_HD void store(std::uint16_t* to, std::int64_t group, const std::int32_t T, int t) const {
-    for (int g = 0; g < kGroups; ++g) to[(group + g) * T + t] = static_cast<std::uint16_t>(bits[g]);
+  LS_HD bool enabled() const { return record.terminated != nullptr; }
+  /// Field f of `fields` of pack v at step t.
+  template <class T>
+  LS_HD T* at(T* field, int v, int t, int fields, int f) const {
+    return field + ((first_step[v] + t) * fields + f) * kGroup + v * W % kGroup;
+  }
+  LS_HD void clear_bits() {
+    for (auto& words : bits)
+      for (std::uint32_t& word : words) word = 0;
+  }
+  LS_HD void set_bits(int which, int v, typename Lanes<F>::M mask) {
+    bits[which][v * W / kGroup] |= mask_bits(mask) << (v * W % kGroup);
+  }
+  LS_HD void store_bits(int which, std::uint16_t* to, int t) const {
+    for (int g = 0; g < kGroups; ++g) {
+      to[(group + g) * record.T + t] = static_cast<std::uint16_t>(bits[which][g]);
+    }
   }
 };
+inline constexpr int kActionBits = 0, kTerminatedBits = 1, kTruncatedBits = 2;
 
-/// Address of field f of pack v at step t in a record with `fields` fields a step.
-template <class F>
-LS_HD std::int64_t record_index(std::int64_t first_env, int v, std::int32_t T, int t, int fields,
-                                int f) {
-  const std::int64_t env = first_env + std::int64_t{v} * Lanes<F>::W;
-  return (((env / kGroup) * T + t) * fields + f) * kGroup + env % kGroup;
-}
-
-/// Stores lanes of a float pack into a record of the same lane type.
+/// Stores the lanes of an action, a byte each.
 template <class F>
 LS_HD void store_action(std::uint8_t* to, typename Lanes<F>::I action) {
   std::int32_t lanes[Lanes<F>::W];
@@ -49,7 +62,7 @@ struct ActionWords {
   LS_HD void draw(const RandomStream& stream, Purpose purpose, const typename Lanes<F>::U (&env)[V],
                   std::uint32_t index) {
     for (int v = 0; v < V; ++v) {
-      const auto r = random_words(stream, purpose, 0, env[v], typename Lanes<F>::U(index));
+      const auto r = random_words(stream, purpose, 0, env[v], index);
       for (int i = 0; i < 4; ++i) word[i][v] = r.w[i];
     }
   }
@@ -68,7 +81,7 @@ LS_HD void refresh_words(ActionWords<F, V>& words, const RandomStream& stream, P
 /// Plays V packs of environments from `first_env` on.
 ///
 /// Result: bitwise; lane i's trajectory depends on (stream, environment id, weights) alone.
-template <class E, PolicyForm kForm, class F, int V, int kInFlight>
+template <class E, PolicyForm kForm, bool kEpisodic, class F, int V, int kInFlight>
 void rollout_block(const RolloutArgs<typename Lanes<F>::Scalar>& args, std::int64_t first_env) {
   using I = typename Lanes<F>::I;
   using U = typename Lanes<F>::U;
@@ -77,22 +90,22 @@ void rollout_block(const RolloutArgs<typename Lanes<F>::Scalar>& args, std::int6
   constexpr int A = E::kNumActions;
   constexpr int Z = logits_of(A);
   constexpr bool kRandom = kForm == PolicyForm::kRandom;
-  constexpr bool kDrawAhead = E::kMinEpisodeSteps >= 4;
+  // no episode is shorter, so none ends twice between two draws of the next start state
+  constexpr int kDrawEvery = E::kMinEpisodeSteps >= 8 ? 8 : E::kMinEpisodeSteps >= 4 ? 4 : 1;
   constexpr int kStepsPerCounter = kRandom && A == 2 ? 128 : 4;
   constexpr Purpose kPurpose = kRandom ? Purpose::kRandomAction : Purpose::kAction;
 
   const auto& record = args.record;
-  const std::int64_t group = first_env / kGroup;
+  RecordCursor<F, V> cursor(record, first_env);
+  const bool recording = cursor.enabled();
   U env[V];
   Episode<E, F> episode[V];
-  I finished_steps[V], finished_episodes[V];
   F score[V], finished_score[V];
   for (int v = 0; v < V; ++v) {
     env[v] = U(static_cast<std::uint32_t>(first_env + v * W)) + Lanes<F>::numbers();
     const std::int64_t left = args.num_envs - (first_env + v * W);
     const std::uint32_t used = left >= W ? ~0u : left <= 0 ? 0u : (1u << left) - 1u;
     episode[v] = {start_state<E, F>(args.stream, env[v], U(0u)), I(0), U(0u), Lanes<F>::mask(used)};
-    finished_steps[v] = finished_episodes[v] = I(0);
     score[v] = finished_score[v] = F(0);
   }
 
@@ -102,7 +115,7 @@ void rollout_block(const RolloutArgs<typename Lanes<F>::Scalar>& args, std::int6
   int t = 0;
   for (; t < args.T; ++t) {
     refresh_words(words, args.stream, kPurpose, env, t, kStepsPerCounter);
-    if (!args.episodic && (!kDrawAhead || t % 4 == 0)) {
+    if (!kEpisodic && t % kDrawEvery == 0) {
       for (int v = 0; v < V; ++v) {
         next_start[v] = start_state<E, F>(args.stream, env[v], episode[v].number + U(1u));
       }
@@ -126,7 +139,7 @@ void rollout_block(const RolloutArgs<typename Lanes<F>::Scalar>& args, std::int6
       policy_logits<kForm, kInFlight>(args.policy, obs, &dropout, logits);
     }
 
-    GroupBits<F, V> actions, terminations, truncations;
+    cursor.clear_bits();
     bool running = false;
     for (int v = 0; v < V; ++v) {
       ActionOf<F, A> action;
@@ -144,64 +157,61 @@ void rollout_block(const RolloutArgs<typename Lanes<F>::Scalar>& args, std::int6
         }
       }
 
-      const auto before = episode[v].state;
+      const Episode<E, F> before = episode[v];
       const StepOutcome<F> out = advance<E, F>(episode[v], action);
-      if constexpr (A == 2) {
-        actions.set(v, action);
-      } else if (record.action != nullptr) {
-        store_action<F>(record.action + record_index<F>(first_env, v, record.T, t, 1, 0), action);
-      }
-      terminations.set(v, out.terminated);
-      truncations.set(v, out.truncated);
-      finished_episodes[v] = add_where(out.ended, finished_episodes[v], I(1));
-      finished_steps[v] = add_where(out.ended, finished_steps[v], episode[v].steps);
       if constexpr (!E::kConstantReward) {
         score[v] = score[v] + out.reward;
         finished_score[v] = select(out.ended, finished_score[v] + score[v], finished_score[v]);
         score[v] = select(out.ended, F(0), score[v]);
-        if (record.reward != nullptr) {
-          store(record.reward + record_index<F>(first_env, v, record.T, t, 1, 0), out.reward);
-        }
+        if (recording) store(cursor.at(record.reward, v, t, 1, 0), out.reward);
       }
-      if (args.episodic) {
-        // a finished lane stands still, so that nothing it computes can overflow
-        episode[v].state = select_state<E, F>(episode[v].alive, episode[v].state, before);
-        episode[v].alive = episode[v].alive & !out.ended;
+      if constexpr (kEpisodic) {
+        // a finished lane stands still: nothing it computes can overflow, and its steps remain
+        episode[v].state = select_state<E, F>(before.alive, episode[v].state, before.state);
+        episode[v].steps = select(before.alive, episode[v].steps, before.steps);
+        episode[v].alive = before.alive & !out.ended;
         running |= any(episode[v].alive);
       } else {
         restart<E, F>(episode[v], out.ended, next_start[v]);
       }
+      if (!recording) continue;
+      if constexpr (A == 2) {
+        cursor.set_bits(kActionBits, v, action);
+      } else {
+        store_action<F>(cursor.at(record.action, v, t, 1, 0), action);
+      }
+      cursor.set_bits(kTerminatedBits, v, out.terminated);
+      cursor.set_bits(kTruncatedBits, v, out.truncated);
       if (record.obs != nullptr) {
-        for (int o = 0; o < O; ++o) {
-          store(record.obs + record_index<F>(first_env, v, record.T, t, O, o), obs[v][o]);
-        }
+        for (int o = 0; o < O; ++o) store(cursor.at(record.obs, v, t, O, o), obs[v][o]);
       }
       if (!kRandom && record.logits != nullptr) {
-        for (int z = 0; z < Z; ++z) {
-          store(record.logits + record_index<F>(first_env, v, record.T, t, Z, z), logits[v][z]);
-        }
+        for (int z = 0; z < Z; ++z) store(cursor.at(record.logits, v, t, Z, z), logits[v][z]);
       }
     }
-    if (record.terminated != nullptr) {
-      if constexpr (A == 2) actions.store(record.action_bits, group, record.T, t);
-      terminations.store(record.terminated, group, record.T, t);
-      truncations.store(record.truncated, group, record.T, t);
+    if (recording) {
+      if constexpr (A == 2) cursor.store_bits(kActionBits, record.action_bits, t);
+      cursor.store_bits(kTerminatedBits, record.terminated, t);
+      cursor.store_bits(kTruncatedBits, record.truncated, t);
     }
-    if (args.episodic && !running) {
+    if (kEpisodic && !running) {
       ++t;
       break;
     }
   }
 
-  for (int g = 0; record.steps != nullptr && g < GroupBits<F, V>::kGroups; ++g) {
-    record.steps[group + g] = t;
-  }
+  for (int g = 0; recording && g < cursor.kGroups; ++g) record.steps[cursor.group + g] = t;
   for (int v = 0; v < V; ++v) {
     const std::int64_t lane = first_env + v * W;
-    if constexpr (E::kConstantReward) finished_score[v] = to_real<F>(finished_steps[v]);
+    // all steps but those of the episode under way belong to finished episodes
+    const I finished_episodes =
+        kEpisodic ? select(episode[v].alive, I(0), I(1)) : as_signed(episode[v].number);
+    const I finished_steps =
+        kEpisodic ? select(episode[v].alive, I(0), episode[v].steps) : I(t) - episode[v].steps;
+    if constexpr (E::kConstantReward) finished_score[v] = to_real<F>(finished_steps);
     store(args.score + lane, finished_score[v]);
-    store(args.length + lane, finished_steps[v]);
-    store(args.episodes + lane, finished_episodes[v]);
+    store(args.length + lane, finished_steps);
+    store(args.episodes + lane, finished_episodes);
   }
 }
 
