@@ -47,8 +47,6 @@ class CpuBackend : public Backend {
   std::span<const float> gradient_scales() const;
 
  private:
-  struct Workspace;  // of one thread
-
   void allocate_training();
   void run_rollout(const RolloutArgs<float>& args);
   bool accumulate(const GradientArgs<float>& args);
@@ -60,9 +58,9 @@ class CpuBackend : public Backend {
   CpuTuning tuning_;
   const cpu::FloatOperations* ops_;
   PolicyShape shape_;
-  PackedPolicy packed_;       // training
-  PackedPolicy play_packed_;  // evaluation: no dropout
-  TrainingState state_;
+  PackedPolicy packed_;           // training
+  PackedPolicy play_packed_;      // evaluation: no dropout
+  TrainingState state_, before_;  // before_: the state a failed update goes back to
   double return_bound_;
 
   RolloutBuffers buffers_;
@@ -74,7 +72,9 @@ class CpuBackend : public Backend {
   std::vector<Buffer<std::int32_t>> lanes_;           // per thread
   std::vector<Buffer<std::int64_t>> partials_;
   std::vector<Buffer<std::uint32_t>> kept_bits_;
-  std::vector<std::int64_t> sums_;  // merged
+  std::vector<cpu::GradientScratch<FixedPoint>> scratch_;  // per thread, of the three above
+  std::vector<ReturnSums> return_sums_;                    // per thread
+  std::vector<std::int64_t> sums_;                         // merged
   std::vector<float> gradient_;
   GradientArgs<float> last_args_{};
   double mean_ = 0, inv_std_ = 1;
