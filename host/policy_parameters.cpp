@@ -94,45 +94,47 @@ std::vector<float> initial_parameters(const PolicyShape& shape, Init init, std::
   return flat;
 }
 
-PackedPolicy::PackedPolicy(const PolicyShape& shape, const PolicyOptions& options)
+template <class Real>
+PackedPolicyOf<Real>::PackedPolicyOf(const PolicyShape& shape, const PolicyOptions& options)
     : shape_(shape),
-      leak_(options.activation == Activation::kLeakyRelu ? kLeak : 0.0f),
-      drop_scale_(static_cast<float>(1.0 / (1.0 - options.dropout))),
+      leak_(options.activation == Activation::kLeakyRelu ? Real(kLeak) : Real(0)),
+      drop_scale_(static_cast<Real>(1.0 / (1.0 - options.dropout))),
       drop_below_(static_cast<std::uint32_t>(std::lround(options.dropout * 0x1p24))),
       drop_half_(options.dropout == 0.5),
       chain_((shape.H + kPartials - 1) / kPartials) {
   const int Z = logits_of(shape.A);
   if (shape.kind == PolicyKind::kLinear) {
     form_ = PolicyForm::kLinear;
-    units_ = Buffer<float>(std::int64_t{Z} * (shape.O + 1));
+    units_ = Buffer<Real>(std::int64_t{Z} * (shape.O + 1));
   } else {
     form_ = leak_ != 0 || drop_below_ != 0 ? PolicyForm::kGeneral : PolicyForm::kRelu;
-    units_ = Buffer<float>(std::int64_t{kPartials} * chain_ * unit_stride(shape.O, Z));
+    units_ = Buffer<Real>(std::int64_t{kPartials} * chain_ * unit_stride(shape.O, Z));
   }
   units_.zero();
   output_bias_.resize(static_cast<std::size_t>(Z));
 }
 
-void PackedPolicy::pack(std::span<const float> flat) {
+template <class Real>
+void PackedPolicyOf<Real>::pack(std::span<const Real> flat) {
   const int O = shape_.O, A = shape_.A, H = shape_.H, Z = logits_of(A);
   // two actions: row 1 - row 0; more: row z
-  const auto row = [&](const float* rows, int z, std::int64_t stride) {
+  const auto row = [&](const Real* rows, int z, std::int64_t stride) {
     return A == 2 ? rows[stride] - rows[0] : rows[z * stride];
   };
   if (shape_.kind == PolicyKind::kLinear) {
-    const float* bias = flat.data() + A * O;
+    const Real* bias = flat.data() + A * O;
     for (int z = 0; z < Z; ++z) {
       for (int i = 0; i < O; ++i) units_[z * (O + 1) + i] = row(flat.data() + i, z, O);
       units_[z * (O + 1) + O] = row(bias, z, 1);
     }
     return;
   }
-  const float* bias = flat.data() + std::int64_t{H} * O;
-  const float* out_weight = bias + H;
-  const float* out_bias = out_weight + std::int64_t{A} * H;
+  const Real* bias = flat.data() + std::int64_t{H} * O;
+  const Real* out_weight = bias + H;
+  const Real* out_bias = out_weight + std::int64_t{A} * H;
   for (int j = 0; j < H; ++j) {
     const std::int64_t position = std::int64_t{j % kPartials} * chain_ + j / kPartials;
-    float* unit = units_.data() + position * unit_stride(O, Z);
+    Real* unit = units_.data() + position * unit_stride(O, Z);
     for (int i = 0; i < O; ++i) unit[i] = flat[static_cast<std::size_t>(j * O + i)];
     unit[O] = bias[j];
     for (int z = 0; z < Z; ++z) unit[O + 1 + z] = row(out_weight + j, z, H) * drop_scale_;
@@ -140,9 +142,13 @@ void PackedPolicy::pack(std::span<const float> flat) {
   for (int z = 0; z < Z; ++z) output_bias_[static_cast<std::size_t>(z)] = row(out_bias, z, 1);
 }
 
-PolicyView<float> PackedPolicy::view() const {
+template <class Real>
+PolicyView<Real> PackedPolicyOf<Real>::view() const {
   return {form_, shape_.H,    chain_,    units_.data(), output_bias_.data(),
           leak_, drop_below_, drop_half_};
 }
+
+template class PackedPolicyOf<float>;
+template class PackedPolicyOf<double>;
 
 }  // namespace lockstep

@@ -40,25 +40,28 @@ struct PolicyOptions {
 };
 inline constexpr float kLeak = 0.01f;  // slope of leaky ReLU below 0; PyTorch's default
 
-/// A policy in walking order, ready for the kernels (PolicyView).
-class PackedPolicy {
+/// A policy in walking order, ready for the kernels (PolicyView); in float, or in double for
+/// oracles.
+template <class Real>
+class PackedPolicyOf {
  public:
-  PackedPolicy(const PolicyShape& shape, const PolicyOptions& options);
+  PackedPolicyOf(const PolicyShape& shape, const PolicyOptions& options);
   /// Rearranges parameters; call after each change of them.
-  void pack(std::span<const float> flat);
-  PolicyView<float> view() const;
-  float drop_scale() const { return drop_scale_; }  // 1 / (1 - dropout)
+  void pack(std::span<const Real> flat);
+  PolicyView<Real> view() const;
+  Real drop_scale() const { return drop_scale_; }  // 1 / (1 - dropout)
 
  private:
   PolicyShape shape_;
   PolicyForm form_;
-  float leak_;
-  float drop_scale_;
+  Real leak_;
+  Real drop_scale_;
   std::uint32_t drop_below_;
   bool drop_half_;
   int chain_;
-  Buffer<float> units_;
-  std::vector<float> output_bias_;
+  Buffer<Real> units_;
+  std::vector<Real> output_bias_;
 };
+using PackedPolicy = PackedPolicyOf<float>;
 
 }  // namespace lockstep
