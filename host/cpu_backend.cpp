@@ -76,20 +76,17 @@ void CpuBackend::allocate_training() {
 
 void CpuBackend::run_rollout(const RolloutArgs<float>& args) {
   const std::int64_t groups = (args.num_envs + kGroup - 1) / kGroup;
-  // a block is as large as the instruction set likes, but every thread gets one
-  int block = tuning_.groups_per_block;
-  if (block == 0) {
-    block = ops_->max_groups;
-    while (block > 1 && groups < std::int64_t{block} * tuning_.threads) block /= 2;
+  const int most = tuning_.groups_per_block > 0 ? tuning_.groups_per_block : ops_->block_sizes[0];
+  // large blocks while every thread gets one, the rest in smaller ones
+  std::int64_t done = 0;
+  for (const int block : ops_->block_sizes) {
+    const std::int64_t share = block == 1 ? 1 : tuning_.threads;
+    const std::int64_t tasks = block > most ? 0 : (groups - done) / block / share * share;
+    parallel_for(tasks, tuning_.threads, [&](std::int64_t task, int) {
+      ops_->rollout(args, (done + task * block) * kGroup, block);
+    });
+    done += tasks * block;
   }
-  block = std::min(block, ops_->max_groups);
-  const std::int64_t whole = groups / block;
-  const std::int64_t rest = groups % block;
-  parallel_for(whole + rest, tuning_.threads, [&](std::int64_t task, int) {
-    const bool is_whole = task < whole;
-    const std::int64_t group = is_whole ? task * block : whole * block + (task - whole);
-    ops_->rollout(args, group * kGroup, is_whole ? block : 1);
-  });
 }
 
 void CpuBackend::rollout(std::uint32_t epoch) {

@@ -19,36 +19,29 @@
 
 namespace lockstep::cpu {
 
-/// Sizes that suit an instruction set; they change speed, never results.
-template <class F, int kGroupsTogether>
-struct Block {
-  static constexpr int kPacks = kGroupsTogether * kGroup / Lanes<F>::W;
-  // enough independent fma chains to hide their latency, few enough to stay in registers
-  static constexpr int kInFlight = kPacks >= 4 ? 1 : kPacks == 2 ? 2 : 4;
-};
-
-template <class E, class F, int kMaxGroups, int kUnits, class Acc>
+/// The batch operations of environment E on packs F. kSmall and kLarge are numbers of groups that
+/// may advance together, kUnits the hidden units a gradient sweep keeps in registers: sizes that
+/// suit the instruction set; they change speed, never results.
+template <class E, class F, int kSmall, int kLarge, int kUnits, class Acc>
 struct Batch {
   using Real = typename Lanes<F>::Scalar;
   static constexpr int kLanes = Lanes<F>::W;
-  static constexpr int kGroups = kMaxGroups;
+  static constexpr int kSizes[3] = {kLarge, kSmall, 1};
 
-  template <PolicyForm kForm, int kGroupsTogether>
+  template <PolicyForm kForm, int kGroups>
   static void rollout_groups(const RolloutArgs<Real>& args, std::int64_t first_env) {
-    using B = Block<F, kGroupsTogether>;
+    constexpr int kPacks = kGroups * kGroup / Lanes<F>::W;
     if (args.episodic) {
-      rollout_block<E, kForm, true, F, B::kPacks, B::kInFlight>(args, first_env);
+      rollout_block<E, kForm, true, F, kPacks>(args, first_env);
     } else {
-      rollout_block<E, kForm, false, F, B::kPacks, B::kInFlight>(args, first_env);
+      rollout_block<E, kForm, false, F, kPacks>(args, first_env);
     }
   }
   template <PolicyForm kForm>
   static void rollout_form(const RolloutArgs<Real>& args, std::int64_t first_env, int groups) {
-    if constexpr (kMaxGroups >= 4) {
-      if (groups == 4) return rollout_groups<kForm, 4>(args, first_env);
-    }
-    if constexpr (kMaxGroups >= 2) {
-      if (groups == 2) return rollout_groups<kForm, 2>(args, first_env);
+    if constexpr (kLarge > 1) {
+      if (groups == kLarge) return rollout_groups<kForm, kLarge>(args, first_env);
+      if (groups == kSmall) return rollout_groups<kForm, kSmall>(args, first_env);
     }
     rollout_groups<kForm, 1>(args, first_env);
   }
@@ -94,30 +87,31 @@ struct Batch {
 
 #if defined(LS_ISA_AVX512)
 #define LS_OPERATIONS(name) operations_##name##_avx512
-#define LS_BATCH(Type) Batch<Type, avx512::F, 4, 4, FixedPoint>
+#define LS_BATCH(Type) Batch<Type, avx512::F, 4, 8, 4, FixedPoint>
 #define LS_ISA_NAME "avx512"
 #elif defined(LS_ISA_AVX2)
 #define LS_OPERATIONS(name) operations_##name##_avx2
-#define LS_BATCH(Type) Batch<Type, avx2::F, 2, 2, FixedPoint>
+#define LS_BATCH(Type) Batch<Type, avx2::F, 2, 4, 2, FixedPoint>
 #define LS_ISA_NAME "avx2"
 #else
 #define LS_OPERATIONS(name) operations_##name##_scalar
-#define LS_BATCH(Type) Batch<Type, float, 1, 1, FixedPoint>
+#define LS_BATCH(Type) Batch<Type, float, 1, 1, 1, FixedPoint>
 #define LS_ISA_NAME "scalar"
 #endif
 
-#define LS_INSTANTIATE_BATCH(name, Type)                                 \
-  namespace lockstep::cpu {                                              \
-  extern const FloatOperations LS_OPERATIONS(name);                      \
-  const FloatOperations LS_OPERATIONS(name) = {LS_ISA_NAME,              \
-                                               LS_BATCH(Type)::kLanes,   \
-                                               LS_BATCH(Type)::kGroups,  \
-                                               LS_BATCH(Type)::rollout,  \
-                                               LS_BATCH(Type)::returns,  \
-                                               LS_BATCH(Type)::baseline, \
-                                               LS_BATCH(Type)::gradient, \
-                                               LS_BATCH(Type)::flush,    \
-                                               LS_BATCH(Type)::step};    \
+#define LS_INSTANTIATE_BATCH(name, Type)                         \
+  namespace lockstep::cpu {                                      \
+  extern const FloatOperations LS_OPERATIONS(name);              \
+  const FloatOperations LS_OPERATIONS(name) = {                  \
+      LS_ISA_NAME,                                               \
+      LS_BATCH(Type)::kLanes,                                    \
+      {LS_BATCH(Type)::kSizes[0], LS_BATCH(Type)::kSizes[1], 1}, \
+      LS_BATCH(Type)::rollout,                                   \
+      LS_BATCH(Type)::returns,                                   \
+      LS_BATCH(Type)::baseline,                                  \
+      LS_BATCH(Type)::gradient,                                  \
+      LS_BATCH(Type)::flush,                                     \
+      LS_BATCH(Type)::step};                                     \
   }
 
 #if defined(LS_ISA_AVX512) || defined(LS_ISA_AVX2)

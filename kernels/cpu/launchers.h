@@ -31,11 +31,11 @@ struct StepBuffers {
 
 template <class Real, class Acc>
 struct Operations {
-  const char* isa;  // "scalar", "avx2", "avx512"
-  int lanes;        // W
-  int max_groups;   // most groups one rollout call may advance together
+  const char* isa;     // "scalar", "avx2", "avx512"
+  int lanes;           // W
+  int block_sizes[3];  // groups one rollout call may advance together, descending, last 1
 
-  /// Plays `groups` (1, 2 or 4, at most max_groups) groups from environment `first_env` on.
+  /// Plays `groups` groups, one of block_sizes, from environment `first_env` on.
   void (*rollout)(const RolloutArgs<Real>&, std::int64_t first_env, int groups);
   void (*returns)(const ReturnArgs<Real>&, std::int64_t group, ReturnSums&);
   void (*baseline)(const BaselineArgs<Real>&, std::int64_t group, ReturnSums&);

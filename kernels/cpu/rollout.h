@@ -78,10 +78,24 @@ LS_HD void refresh_words(ActionWords<F, V>& words, const RandomStream& stream, P
   }
 }
 
+/// Packs whose logits are computed together: enough independent chains of fma to hide their
+/// latency, few enough to stay in registers. More packs than these advance together, so that the
+/// chain from logit to next state is hidden too. The general form draws one dropout mask at a time.
+constexpr int packs_per_forward(PolicyForm form, int packs) {
+  return form == PolicyForm::kGeneral ? 1 : packs < 4 ? packs : 4;
+}
+constexpr int chains_in_flight(int packs) { return packs >= 4 ? 1 : 4 / packs; }
+
+/// Rows [first, first + kRows) of an array of rows.
+template <int kRows, class T, int V, int K>
+LS_HD auto slice(T (&rows)[V][K], int first) -> T (&)[kRows][K] {
+  return reinterpret_cast<T(&)[kRows][K]>(rows[first]);
+}
+
 /// Plays V packs of environments from `first_env` on.
 ///
 /// Result: bitwise; lane i's trajectory depends on (stream, environment id, weights) alone.
-template <class E, PolicyForm kForm, bool kEpisodic, class F, int V, int kInFlight>
+template <class E, PolicyForm kForm, bool kEpisodic, class F, int V>
 void rollout_block(const RolloutArgs<typename Lanes<F>::Scalar>& args, std::int64_t first_env) {
   using I = typename Lanes<F>::I;
   using U = typename Lanes<F>::U;
@@ -124,19 +138,16 @@ void rollout_block(const RolloutArgs<typename Lanes<F>::Scalar>& args, std::int6
     F obs[V][O];
     F logits[V][Z];
     for (int v = 0; v < V; ++v) E::template observe<F>(episode[v].state, obs[v]);
-    if constexpr (kForm == PolicyForm::kGeneral) {
-      for (int v = 0; v < V; ++v) {
-        if (args.policy.drop_below != 0) {
+    if constexpr (!kRandom) {
+      constexpr int kTogether = packs_per_forward(kForm, V);
+      for (int v = 0; v < V; v += kTogether) {
+        if (kForm == PolicyForm::kGeneral && args.policy.drop_below != 0) {
           draw_dropout<F>(args.stream, args.policy, env[v], static_cast<std::uint32_t>(t),
                           dropout.word);
         }
-        F one_obs[1][O], one_logits[1][Z];
-        for (int o = 0; o < O; ++o) one_obs[0][o] = obs[v][o];
-        policy_logits<kForm, 1>(args.policy, one_obs, &dropout, one_logits);
-        for (int z = 0; z < Z; ++z) logits[v][z] = one_logits[0][z];
+        policy_logits<kForm, chains_in_flight(kTogether)>(args.policy, slice<kTogether>(obs, v),
+                                                          &dropout, slice<kTogether>(logits, v));
       }
-    } else if constexpr (!kRandom) {
-      policy_logits<kForm, kInFlight>(args.policy, obs, &dropout, logits);
     }
 
     cursor.clear_bits();
