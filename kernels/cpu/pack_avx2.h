@@ -58,6 +58,7 @@ LS_HD F min(F a, F b) { return _mm256_min_ps(a.v, b.v); }
 LS_HD U operator+(U a, U b) { return _mm256_add_epi32(a.v, b.v); }
 LS_HD U operator^(U a, U b) { return _mm256_xor_si256(a.v, b.v); }
 LS_HD U operator&(U a, U b) { return _mm256_and_si256(a.v, b.v); }
+LS_HD U operator|(U a, U b) { return _mm256_or_si256(a.v, b.v); }
 LS_HD U operator>>(U a, int n) { return _mm256_srli_epi32(a.v, n); }
 LS_HD M operator!=(U a, U b) { return !M{_mm256_cmpeq_epi32(a.v, b.v)}; }
 LS_HD I operator+(I a, I b) { return _mm256_add_epi32(a.v, b.v); }

@@ -56,6 +56,7 @@ LS_HD F min(F a, F b) { return _mm512_min_ps(a.v, b.v); }
 LS_HD U operator+(U a, U b) { return _mm512_add_epi32(a.v, b.v); }
 LS_HD U operator^(U a, U b) { return _mm512_xor_si512(a.v, b.v); }
 LS_HD U operator&(U a, U b) { return _mm512_and_si512(a.v, b.v); }
+LS_HD U operator|(U a, U b) { return _mm512_or_si512(a.v, b.v); }
 LS_HD U operator>>(U a, int n) { return _mm512_srli_epi32(a.v, static_cast<unsigned>(n)); }
 LS_HD M operator!=(U a, U b) { return {_mm512_cmpneq_epi32_mask(a.v, b.v)}; }
 LS_HD I operator+(I a, I b) { return _mm512_add_epi32(a.v, b.v); }
