@@ -211,6 +211,15 @@ TEST(LoadCheckpoint, RejectsEveryOtherLength) {
   }
 }
 
+TEST(LoadCheckpoint, RejectsAnyOtherTextAroundTheChecksum) {
+  const ScratchFolder scratch;
+  const fs::path folder = save_checkpoint(scratch.path(), 1, example());
+  const std::string good = slurp(folder / "trainer.json");
+  // the same JSON, the same covered bytes
+  spill(folder / "trainer.json", good.substr(0, good.size() - 4) + "\" } ");
+  EXPECT_THAT(rejection(folder), HasSubstr("does not end with its CRC-32C"));
+}
+
 TEST(LoadCheckpoint, RejectsFilesOfAnotherCheckpoint) {
   const ScratchFolder scratch;
   const fs::path one = save_checkpoint(scratch.path(), 1, example(1));
