@@ -122,15 +122,26 @@ void apply_settings(Config& config, const std::vector<Setting>& settings) {
   }
 }
 
-/// Defaults and the recipe that the lists (weakest first) ask for.
+/// Whether the option bounds the length of a run.
+bool is_limit(std::string_view name) {
+  return name == "updates" || name == "episodes" || name == "steps" || name == "time-limit";
+}
+
+/// Defaults and the recipe that the lists (weakest first) ask for. A recipe's limits are there so
+/// that a run without any comes to an end: they give way to whatever limit a user sets.
 Config recipe_config(std::initializer_list<const std::vector<Setting>*> lists) {
   Config config;
   if (const Setting* recipe = last_setting(lists, "recipe")) {
     set_option(config, *recipe->option, recipe->text, recipe->origin);
   }
+  bool limited = false;
+  for (const std::vector<Setting>* list : lists) {
+    for (const Setting& setting : *list) limited |= is_limit(setting.option->name);
+  }
   for (const Recipe& recipe : recipes()) {
     if (recipe.name != config.recipe) continue;
     for (const auto& [name, text] : recipe.values) {
+      if (limited && is_limit(name)) continue;
       set_option(config, *find_option(name), text, Origin{"recipe " + config.recipe});
     }
   }

@@ -15,7 +15,7 @@ constexpr Value kFast[] = {
     {"envs", "16"},         {"optimizer", "adam"},   {"lr", "0.03"},
     {"gamma", "1"},         {"returns", "stepwise"}, {"baseline", "time_mean"},
     {"normalize", "scale"}, {"std", "population"},   {"until-score", "475"},
-    {"over", "25"},         {"extra-updates", "20"},
+    {"over", "25"},         {"extra-updates", "20"}, {"updates", "1000"},
 };
 
 // The textbook script: one episode an update, returns normalised within it.
@@ -45,7 +45,7 @@ constexpr Value kLinear[] = {
     {"returns", "stepwise"}, {"baseline", "time_mean"},
     {"normalize", "scale"},  {"std", "population"},
     {"until-score", "475"},  {"over", "25"},
-    {"extra-updates", "20"},
+    {"extra-updates", "20"}, {"updates", "1000"},
 };
 
 constexpr Recipe kRecipes[] = {
