@@ -38,7 +38,8 @@ CpuBackend::CpuBackend(const Config& config, const EnvironmentEntry& environment
       shape_(shape_of(config, *environment.facts)),
       packed_(shape_, {config.activation, config.dropout}),
       play_packed_(shape_, {config.activation, 0.0}),
-      return_bound_(bound_of_returns(config.gamma, environment.facts->max_abs_reward,
+      return_bound_(bound_of_returns(config.gamma,
+                                     static_cast<double>(environment.facts->max_abs_reward),
                                      environment.facts->max_episode_steps)) {}
 
 void CpuBackend::upload(const TrainingState& state) { state_ = state; }

@@ -28,7 +28,6 @@ constexpr Names kRecipeNames[] = {"fast", "classic", "linear"};
 
 constexpr std::int64_t kMaxCount = std::int64_t{1} << 53;  // exact in every JSON reader
 constexpr std::int64_t kMaxInt = 2147483647;
-constexpr double kMaxFinite = std::numeric_limits<double>::max();
 
 template <typename Member>
 struct MemberType;

@@ -70,11 +70,11 @@ std::int64_t Arguments::integer(std::string_view name) const {
 
 Config Arguments::config() const {
   ConfigSources sources;
-  for (const auto& [name, text] : lockstep_environment()) {
+  for (const auto& variable : lockstep_environment()) {
     const bool ours = std::any_of(rows_.begin(), rows_.end(), [&](const ArgumentRow& row) {
-      return row.shared && variable_name(*find_option(row.name)) == name;
+      return row.shared && variable_name(*find_option(row.name)) == variable.first;
     });
-    if (ours) sources.environment.emplace_back(name, text);
+    if (ours) sources.environment.push_back(variable);
   }
   for (const ArgumentRow& row : rows_) {
     if (!row.shared) continue;
