@@ -78,6 +78,14 @@ class DoubleBatch {
     }
   }
 
+  /// Subtracts by_time[t], or `constant` if null, from every valid return.
+  void baseline(const double* by_time, double constant) {
+    ReturnSums ignored;
+    for (std::int64_t group = 0; group < record_.groups; ++group) {
+      Kernels::baseline({record_, by_time, constant, 1.0f, false, false}, group, ignored);
+    }
+  }
+
   /// Logits of step t of environment `lane` of group 0 from its recorded observation.
   void evaluate(int lane, int t) {
     double obs[1][O], logits[1][Z];
