@@ -19,7 +19,7 @@ constexpr const char* kConfigKey = "config";  // TOML text in the trainer's part
 
 /// Settings of the run that `path` is or lies in; `fallback` for a bare file.
 Config run_settings(const fs::path& path, const Config& fallback) {
-  const fs::path folder = fs::is_directory(path) ? path : path.parent_path();
+  const fs::path folder = fs::is_directory(path) ? path : fs::absolute(path).parent_path();
   if (fs::is_directory(path) && fs::exists(path / kConfigFile)) {
     return config_from_toml(path / kConfigFile);
   }
