@@ -41,7 +41,8 @@ function(lockstep_test name)
   target_compile_definitions(${target} PRIVATE ${LS_ISA_DEFINITIONS} ${TEST_DEFINITIONS})
   set(properties)
   if(TEST_LABELS)
-    set(properties PROPERTIES LABELS ${TEST_LABELS})
+    # the prefix keeps a file that is built twice, once to run longer, apart from itself
+    set(properties TEST_PREFIX "${TEST_LABELS}/" PROPERTIES LABELS ${TEST_LABELS})
   endif()
   gtest_discover_tests(
     ${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 WORKING_DIRECTORY
