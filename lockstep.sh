@@ -58,6 +58,7 @@ find_missing() {
     need_header gmock/gmock.h libgmock-dev
     need_program python3 python3
     need_program git git
+    need_program pkg-config pkg-config
   fi
   if [ "$job" != run ]; then
     need_header benchmark/benchmark.h libbenchmark-dev
