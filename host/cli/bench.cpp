@@ -1,5 +1,5 @@
 // lockstep bench: becomes the benchmark program lockstep_bench, which the build puts beside this
-// one or in its folder bench/.
+// one. The rows are here for help and completion; that program parses and checks them.
 #include <unistd.h>
 
 #include <cerrno>
@@ -18,25 +18,66 @@ namespace fs = std::filesystem;
 
 constexpr const char* kProgram = "lockstep_bench";
 
-std::vector<ArgumentRow> rows() { return {}; }
+std::vector<ArgumentRow> rows() {
+  return {
+      {.name = "quick",
+       .value = boolean_value(),
+       .help = "the table of floors: measured, floor, share of the multiply-add peak, ratio to the "
+               "op-by-op baseline; under a minute"},
+      {.name = "save",
+       .value = any_text(),
+       .help = "write all repetitions to this file (Google Benchmark's JSON)"},
+      {.name = "baseline",
+       .value = any_text(),
+       .help = "compare medians with those of this file; exit code 5 if a row became slower than "
+               "allowed, beyond the noise"},
+      {.name = "candidate",
+       .value = any_text(),
+       .help = "with --baseline: compare this file instead of measuring"},
+      {.name = "max-regress",
+       .value = any_text(),
+       .help = "how much slower is allowed, in percent",
+       .fallback = "5%",
+       .completion = Completion::kNothing},
+      {.name = "envs",
+       .value = any_text(),
+       .help = "environments, a multiple of 16",
+       .fallback = "16384",
+       .completion = Completion::kNothing},
+      {.name = "steps",
+       .value = any_text(),
+       .help = "steps of every environment",
+       .fallback = "500",
+       .completion = Completion::kNothing},
+      {.name = "smoke",
+       .value = boolean_value(),
+       .help = "tiny sizes, to see that everything runs"},
+      {.name = "json", .value = boolean_value(), .help = "one JSON document on stdout"},
+  };
+}
 
 std::string epilogue() {
-  return "The arguments are those of lockstep_bench; --quick prints the table in under a minute.\n";
+  return "Without arguments every row is measured. --benchmark_... goes on to Google Benchmark, "
+         "e.g.\n"
+         "--benchmark_filter=train, --benchmark_repetitions=9, --benchmark_list_tests.\n";
 }
 
 fs::path find_program() {
   const fs::path here = fs::read_symlink("/proc/self/exe").parent_path();
-  for (const fs::path& path : {here / kProgram, here / "bench" / kProgram}) {
-    if (access(path.c_str(), X_OK) == 0) return path;
-  }
+  const fs::path path = here / kProgram;
+  if (access(path.c_str(), X_OK) == 0) return path;
   throw RunFailure(std::string(kProgram) + " is not built: not in " + here.string() +
-                   " nor its folder bench");
+                   "; ./lockstep.sh bench builds it");
 }
 
 int run(const Arguments& arguments) {
   const std::string path = find_program().string();
-  std::vector<std::string> words = arguments.rest();
-  words.insert(words.begin(), path);
+  std::vector<std::string> words = {path};
+  for (const auto& [name, text] : arguments.all_given()) {
+    const bool is_flag = name == "quick" || name == "smoke" || name == "json";
+    words.push_back("--" + name + (is_flag ? "" : "=" + text));
+  }
+  for (const std::string& word : arguments.rest()) words.push_back(word);
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);

@@ -1,0 +1,8 @@
+// isa_kernels.h for AVX2; compiled with its flags.
+#include "bench/isa_kernels_impl.h"
+#include "kernels/cpu/pack_avx2.h"
+
+namespace lockstep::bench {
+extern const IsaKernels kernels_avx2;
+constinit const IsaKernels kernels_avx2 = IsaLoops<avx2::F>::table(true);
+}  // namespace lockstep::bench
