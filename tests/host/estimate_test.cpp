@@ -30,7 +30,7 @@ Config config_of(Baseline baseline, Normalize normalize, StdKind std_kind, Retur
 }
 
 CpuBackend backend_for(const Config& config) {
-  CpuBackend backend(config, find_environment("cartpole"), {.isa = choose_isa(), .threads = 2});
+  CpuBackend backend(config, find_environment("cartpole"), {.isa = choose_isa(), .threads = 1});
   TrainingState state;
   state.parameters = initial_parameters(backend.shape(), config.init, 3);
   state.first_moment = state.second_moment = std::vector<float>(state.parameters.size());
