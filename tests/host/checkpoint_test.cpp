@@ -92,7 +92,7 @@ std::string replaced(std::string text, std::string_view from, std::string_view t
 const char* const kFiles[] = {"model.safetensors", "optimizer.safetensors", "trainer.json"};
 
 TEST(SaveCheckpoint, IsReadBackBitForBit) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   const fs::path folder = save_checkpoint(scratch / "checkpoints", 7, example());
   EXPECT_EQ(folder, scratch / "checkpoints/00000007");
   EXPECT_TRUE(same(load_checkpoint(folder), example()));
@@ -101,14 +101,14 @@ TEST(SaveCheckpoint, IsReadBackBitForBit) {
 }
 
 TEST(SaveCheckpoint, IsDeterministic) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   const fs::path a = save_checkpoint(scratch / "a", 1, example());
   const fs::path b = save_checkpoint(scratch / "b", 1, example());
   for (const char* file : kFiles) EXPECT_EQ(slurp(a / file), slurp(b / file)) << file;
 }
 
 TEST(SaveCheckpoint, MovesLastAndKeepsItForNamedOnes) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   save_checkpoint(scratch.path(), 1, example());
   save_checkpoint(scratch.path(), 2, example());
   EXPECT_EQ(fs::read_symlink(scratch / "last"), "00000002");
@@ -118,7 +118,7 @@ TEST(SaveCheckpoint, MovesLastAndKeepsItForNamedOnes) {
 }
 
 TEST(SaveCheckpoint, ReplacesTheSameUpdate) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   save_checkpoint(scratch.path(), 1, example(1));
   save_checkpoint(scratch.path(), 1, example(2));
   EXPECT_TRUE(same(load_checkpoint(scratch / "00000001"), example(2)));
@@ -126,7 +126,7 @@ TEST(SaveCheckpoint, ReplacesTheSameUpdate) {
 }
 
 TEST(SaveCheckpoint, RefusesWhatMustNotBeSaved) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   const double nan = std::numeric_limits<double>::quiet_NaN();
   Checkpoint bad = example();
   bad.model[0].data[1] = static_cast<float>(nan);
@@ -150,7 +150,7 @@ TEST(SaveCheckpoint, RefusesWhatMustNotBeSaved) {
 }
 
 TEST(SaveCheckpoint, FailedSaveKeepsTheOldCheckpoint) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   save_checkpoint(scratch.path(), 1, example(1));
   Checkpoint big = example(2);
   big.model.push_back({"big", {100'000}, std::vector<float>(100'000)});
@@ -175,7 +175,7 @@ TEST(SaveCheckpoint, FailedSaveKeepsTheOldCheckpoint) {
 }
 
 TEST(LoadCheckpoint, RejectsEveryFlippedBit) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   const fs::path folder = save_checkpoint(scratch.path(), 1, example());
   std::size_t cases = 0;
   for (const char* file : kFiles) {
@@ -193,7 +193,7 @@ TEST(LoadCheckpoint, RejectsEveryFlippedBit) {
 }
 
 TEST(LoadCheckpoint, RejectsEveryOtherLength) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   const fs::path folder = save_checkpoint(scratch.path(), 1, example());
   for (const char* file : kFiles) {
     const std::string good = slurp(folder / file);
@@ -212,7 +212,7 @@ TEST(LoadCheckpoint, RejectsEveryOtherLength) {
 }
 
 TEST(LoadCheckpoint, RejectsAnyOtherTextAroundTheChecksum) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   const fs::path folder = save_checkpoint(scratch.path(), 1, example());
   const std::string good = slurp(folder / "trainer.json");
   // the same JSON, the same covered bytes
@@ -221,7 +221,7 @@ TEST(LoadCheckpoint, RejectsAnyOtherTextAroundTheChecksum) {
 }
 
 TEST(LoadCheckpoint, RejectsFilesOfAnotherCheckpoint) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   const fs::path one = save_checkpoint(scratch.path(), 1, example(1));
   const fs::path two = save_checkpoint(scratch.path(), 2, example(2));
   spill(one / "model.safetensors", slurp(two / "model.safetensors"));
@@ -229,7 +229,7 @@ TEST(LoadCheckpoint, RejectsFilesOfAnotherCheckpoint) {
 }
 
 TEST(LoadCheckpoint, RefusesNewerSchemaVersions) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   const fs::path folder = save_checkpoint(scratch.path(), 1, example());
   for (const char* version : {"2", "18446744073709551615"}) {
     forge(folder, [version](const std::string& text) {
@@ -264,7 +264,7 @@ TEST(LoadCheckpoint, RejectsForgedManifestsWithRightChecksums) {
       {"{", "[", "not JSON"},
       {"\"update\": 7", "\"update\": 1e999", "not JSON"},
   };
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   for (const Forgery& forgery : forgeries) {
     const fs::path folder = save_checkpoint(scratch.path(), 1, example());
     forge(folder,
@@ -274,7 +274,7 @@ TEST(LoadCheckpoint, RejectsForgedManifestsWithRightChecksums) {
 }
 
 TEST(LoadCheckpoint, RejectsNonFiniteWeightsWithRightChecksums) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   const fs::path folder = save_checkpoint(scratch.path(), 1, example(1.5f));
   const std::string good = slurp(folder / "model.safetensors");
   const std::string bad =
@@ -288,12 +288,12 @@ TEST(LoadCheckpoint, RejectsNonFiniteWeightsWithRightChecksums) {
 }
 
 TEST(LoadCheckpoint, RejectsAMissingFolder) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   EXPECT_THAT(rejection(scratch / "nothing"), HasSubstr("nothing/trainer.json"));
 }
 
 TEST(LoadCheckpoint, FindsTheFolderOfAKilledReplacement) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   fs::rename(save_checkpoint(scratch.path(), "best", example(3)), scratch / "best.old");
   EXPECT_TRUE(same(load_checkpoint(scratch / "best"), example(3)));
   fs::rename(save_checkpoint(scratch.path(), 4, example(4)), scratch / "00000004.old");
@@ -301,7 +301,7 @@ TEST(LoadCheckpoint, FindsTheFolderOfAKilledReplacement) {
 }
 
 TEST(NewestCheckpoint, IsTheHighestUpdateThatVerifies) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   for (const std::int64_t update : {9, 10, 100'000'000, 11}) {
     save_checkpoint(scratch.path(), update, example());
   }
@@ -317,7 +317,7 @@ TEST(NewestCheckpoint, IsTheHighestUpdateThatVerifies) {
 }
 
 TEST(NewestCheckpoint, SaysWhyThereIsNone) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   EXPECT_THROW(newest_checkpoint(scratch / "missing"), BadInput);
   EXPECT_THROW(newest_checkpoint(scratch.path()), BadInput);
   spill(save_checkpoint(scratch.path(), 1, example()) / "trainer.json", "");
@@ -339,7 +339,7 @@ TEST(CheckpointUpdate, ReadsOnlyFolderNames) {
 }
 
 TEST(PruneCheckpoints, KeepsTheNewestAndNamedOnes) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   for (const std::int64_t update : {1, 2, 3, 4}) save_checkpoint(scratch.path(), update, example());
   save_checkpoint(scratch.path(), "best", example());
   EXPECT_EQ(prune_checkpoints(scratch.path(), 2), 2);
@@ -349,7 +349,7 @@ TEST(PruneCheckpoints, KeepsTheNewestAndNamedOnes) {
 }
 
 TEST(PruneCheckpoints, NeverCountsADamagedOne) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   for (const std::int64_t update : {1, 2, 3, 4}) save_checkpoint(scratch.path(), update, example());
   spill(scratch / "00000004/trainer.json", "");
   spill(scratch / "00000003/model.safetensors", "");
@@ -358,7 +358,7 @@ TEST(PruneCheckpoints, NeverCountsADamagedOne) {
 }
 
 TEST(LoadModel, TakesFoldersRunsAndBareFiles) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   const fs::path folder = save_checkpoint(scratch / "run/checkpoints", 1, example(1));
   save_checkpoint(scratch / "run/checkpoints", 2, example(2));
   EXPECT_TRUE(same_bits(load_model(folder), example(1).model));
@@ -371,7 +371,7 @@ TEST(LoadModel, TakesFoldersRunsAndBareFiles) {
 }
 
 TEST(LoadModel, RejectsNonFiniteValuesOfABareFile) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   spill(scratch / "m",
         serialize_safetensors({{"a", {1}, {std::numeric_limits<float>::infinity()}}}));
   EXPECT_THROW(load_model(scratch / "m"), BadInput);

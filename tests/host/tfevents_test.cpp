@@ -66,7 +66,7 @@ TEST(Tfrecord, MatchesTheKnownPrefix) {
 }
 
 TEST(EventWriter, WritesTheDocumentedBytes) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   EventWriter writer(scratch.path(), kTime);
   writer.add_scalar("a/b", 1, 1.5, kTime);
   writer.add_scalar("a/b", 300, 1.5, kTime);
@@ -75,7 +75,7 @@ TEST(EventWriter, WritesTheDocumentedBytes) {
 }
 
 TEST(EventWriter, NamesItsFileAsTensorboardExpects) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   const EventWriter writer(scratch.path(), kTime);
   const std::string name = writer.path().filename().string();
   EXPECT_EQ(name.find("events.out.tfevents.1700000000."), 0u) << name;
@@ -84,7 +84,7 @@ TEST(EventWriter, NamesItsFileAsTensorboardExpects) {
 }
 
 TEST(EventWriter, KeepsRecordsUntilFlushed) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   EventWriter writer(scratch.path(), kTime);
   EXPECT_EQ(slurp(writer.path()), scalars({}));
   writer.add_scalar("a/b", 1, 1.5, kTime);
@@ -94,7 +94,7 @@ TEST(EventWriter, KeepsRecordsUntilFlushed) {
 }
 
 TEST(EventWriter, WritesNonFiniteValuesAndLargeSteps) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   EventWriter writer(scratch.path(), kTime);
   writer.add_scalar("n", std::numeric_limits<std::int64_t>::max(),
                     std::numeric_limits<double>::quiet_NaN(), kTime);
@@ -104,7 +104,7 @@ TEST(EventWriter, WritesNonFiniteValuesAndLargeSteps) {
 }
 
 TEST(EventWriterResume, CutsBackToTheStepAndGoesOn) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   {
     EventWriter writer(scratch.path(), kTime);
     write_steps(writer, 1, 5);
@@ -116,7 +116,7 @@ TEST(EventWriterResume, CutsBackToTheStepAndGoesOn) {
 }
 
 TEST(EventWriterResume, DropsATornTailAtEveryLength) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   const fs::path file = scratch / "events.out.tfevents.1700000000.host.1.0";
   const std::string all = scalars({"\x01", "\x02"});
   const std::size_t whole = scalars({"\x01"}).size();
@@ -130,7 +130,7 @@ TEST(EventWriterResume, DropsATornTailAtEveryLength) {
 }
 
 TEST(EventWriterResume, DropsADamagedRecordAndAllBehindIt) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   const fs::path file = scratch / "events.out.tfevents.1700000000.host.1.0";
   const std::string all = scalars({"\x01", "\x02", "\x03"});
   const std::size_t begin = scalars({"\x01"}).size(), end = scalars({"\x01", "\x02"}).size();
@@ -144,7 +144,7 @@ TEST(EventWriterResume, DropsADamagedRecordAndAllBehindIt) {
 }
 
 TEST(EventWriterResume, HandlesSeveralFilesAndNone) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   spill(scratch / "events.out.tfevents.1700000001.host.1.0", scalars({"\x01", "\x05"}));
   spill(scratch / "events.out.tfevents.1700000002.host.1.0", scalars({"\x02", "\x06"}));
   spill(scratch / "metrics.jsonl", "untouched");
@@ -155,20 +155,20 @@ TEST(EventWriterResume, HandlesSeveralFilesAndNone) {
   EXPECT_EQ(slurp(scratch / "events.out.tfevents.1700000002.host.1.0"), scalars({"\x02", "\x03"}));
   EXPECT_EQ(slurp(scratch / "metrics.jsonl"), "untouched");
 
-  const ScratchFolder empty;
+  const ScratchFolder empty(test::memory_folder());
   EventWriter::resume(empty.path(), kTime, 3).close();
   EXPECT_EQ(slurp(only_file(empty)), scalars({}));
 }
 
 TEST(EventWriterResume, GivesAnEmptyFileItsVersionRecord) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   spill(scratch / "events.out.tfevents.1700000000.host.1.0", "garbage");
   EventWriter::resume(scratch.path(), kTime, 3).close();
   EXPECT_EQ(slurp(only_file(scratch)), scalars({}));
 }
 
 TEST(EventWriterResume, IgnoresRecordsThatAreNoEvents) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   const fs::path file = scratch / "events.out.tfevents.1700000000.host.1.0";
   const std::string hostile[] = {"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",  // length 2^64-1
                                  "\x10",
@@ -186,7 +186,7 @@ TEST(EventWriterResume, IgnoresRecordsThatAreNoEvents) {
 }
 
 TEST(EventWriter, FailedFlushIsAnIoErrorAndIsNotRepeated) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   EventWriter writer(scratch.path(), kTime);
   const pid_t pid = ::fork();
   if (pid == 0) {
@@ -209,7 +209,7 @@ TEST(EventWriter, FailedFlushIsAnIoErrorAndIsNotRepeated) {
 }
 
 TEST(EventWriter, MissingFolderIsAnIoError) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch(test::memory_folder());
   EXPECT_THROW(EventWriter(scratch / "missing", kTime), IoError);
   EXPECT_THROW(EventWriter::resume(scratch / "missing", kTime, 1), IoError);
 }
