@@ -6,7 +6,7 @@
 
 #include "tests/support/oracle_worlds.h"
 
-namespace lockstep {
+namespace lockstep::test {
 namespace {
 
 constexpr double kMostRelative = 1e-7;
@@ -44,4 +44,4 @@ TEST(Estimators, StepwiseHasTheExpectationOfFullWithThreeActions) {
 }
 
 }  // namespace
-}  // namespace lockstep
+}  // namespace lockstep::test

@@ -12,7 +12,7 @@
 #include "tests/support/double_batch.h"
 #include "tests/support/textbook_policy.h"
 
-namespace lockstep {
+namespace lockstep::test {
 namespace {
 
 constexpr double kWidth = 1e-5;       // of the differences
@@ -197,4 +197,4 @@ TEST(FinishGradient, TwoActionRowsAreNegativesOfEachOther) {
 }
 
 }  // namespace
-}  // namespace lockstep
+}  // namespace lockstep::test

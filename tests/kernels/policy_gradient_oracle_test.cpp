@@ -7,7 +7,7 @@
 
 #include "tests/support/oracle_worlds.h"
 
-namespace lockstep {
+namespace lockstep::test {
 namespace {
 
 constexpr double kMostRelative = 1e-7;
@@ -214,4 +214,4 @@ TEST(ConstantReward, HidesAnOffByOneInTheRewardToGo) {
 }
 
 }  // namespace
-}  // namespace lockstep
+}  // namespace lockstep::test

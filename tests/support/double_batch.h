@@ -12,7 +12,7 @@
 #include "kernels/cpu/instantiate.h"
 #include "kernels/finish_gradient.h"
 
-namespace lockstep {
+namespace lockstep::test {
 
 template <class E>
 class DoubleBatch {
@@ -185,4 +185,4 @@ class DoubleBatch {
   double loss_ = 0, entropy_ = 0;
 };
 
-}  // namespace lockstep
+}  // namespace lockstep::test

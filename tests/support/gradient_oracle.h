@@ -13,7 +13,7 @@
 #include "tests/support/textbook_policy.h"
 #include "tests/support/trajectory_tree.h"
 
-namespace lockstep {
+namespace lockstep::test {
 
 /// An estimator, and what a faulty one does differently.
 template <class E>
@@ -203,4 +203,4 @@ class GradientOracle {
   double nearest_kink_ = 0;
 };
 
-}  // namespace lockstep
+}  // namespace lockstep::test

@@ -6,7 +6,7 @@
 #include "tests/support/corridor.h"
 #include "tests/support/gradient_oracle.h"
 
-namespace lockstep {
+namespace lockstep::test {
 
 #ifndef LS_ORACLE_DEPTH
 #define LS_ORACLE_DEPTH 10  // steps of CartPole; the corridor takes two thirds of them
@@ -53,4 +53,4 @@ GradientOracle<E> make_oracle(const Network& network, std::uint64_t seed = 1) {
   return {world_tree<E>(), shape, {network.activation, network.dropout}, seed};
 }
 
-}  // namespace lockstep
+}  // namespace lockstep::test

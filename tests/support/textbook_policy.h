@@ -10,7 +10,7 @@
 
 #include "host/policy_parameters.h"
 
-namespace lockstep {
+namespace lockstep::test {
 
 struct TextbookPolicy {
   static constexpr int kMostActions = 3;
@@ -94,4 +94,4 @@ std::vector<double> finite_differences(std::vector<double> at, double width, Fun
   return slope;
 }
 
-}  // namespace lockstep
+}  // namespace lockstep::test

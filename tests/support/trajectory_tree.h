@@ -9,7 +9,7 @@
 #include "envs/env.h"
 #include "tests/support/textbook_policy.h"
 
-namespace lockstep {
+namespace lockstep::test {
 
 template <class E>
 struct TreeNode {
@@ -139,4 +139,4 @@ class TrajectoryTree {
   std::vector<Course> courses_;
 };
 
-}  // namespace lockstep
+}  // namespace lockstep::test
