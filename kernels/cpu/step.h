@@ -39,7 +39,7 @@ void step_group(const StepBuffers& args, std::int64_t group) {
     Episode<E, F> episode{
         E::template restore<F>(saved), Lanes<F>::load(args.steps + first),
         as_unsigned(Lanes<F>::load(reinterpret_cast<const std::int32_t*>(args.number + first))),
-        !restart_now};
+        args.reset_only ? Lanes<F>::mask(0) : !restart_now};
     const auto before = episode;
     StepOutcome<F> out;
     if constexpr (E::kNumActions == 2) {
