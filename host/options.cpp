@@ -9,6 +9,7 @@
 #include "host/durable_file.h"
 #include "host/engine.h"
 #include "host/errors.h"
+#include "kernels/trajectory.h"
 
 extern char** environ;
 
@@ -162,6 +163,9 @@ void validate_combinations(const Config& c) {
   require(!(c.dropout > 0 && c.policy == PolicyKind::kLinear),
           "--dropout: " + format_real(c.dropout) +
               " with --policy linear has no hidden units to drop; use 0");
+  require(!(c.dropout > 0 && c.hidden > kMaxHidden),
+          "--hidden: " + std::to_string(c.hidden) + " with --dropout is not in [1, " +
+              std::to_string(kMaxHidden) + "], the units a dropout mask has room for");
   require(!(c.momentum > 0 && c.optimizer == OptimizerKind::kAdam),
           "--momentum: " + format_real(c.momentum) +
               " with --optimizer adam has no effect; use 0, or --beta1");

@@ -14,7 +14,7 @@ namespace lockstep {
 
 inline constexpr int kGroup = 16;        // environments of a group
 inline constexpr int kPartials = 8;      // R, interleaved partial sums of a logit
-inline constexpr int kMaxHidden = 4096;  // largest H
+inline constexpr int kMaxHidden = 4096;  // largest H with dropout
 inline constexpr int kFlushSteps = 256;  // F, adds into one int32 accumulator between flushes
 inline constexpr float kQuantisedLimit = 8388607.0f;  // L = floor((2^31 - 1) / F)
 

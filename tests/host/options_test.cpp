@@ -247,6 +247,8 @@ TEST(ValidateTest, RejectsCombinationsThatCannotWork) {
   EXPECT_EQ(error({{"horizon", "64"}, {"baseline", "none"}}), "nothing");
   EXPECT_THAT(error({{"policy", "linear"}, {"dropout", "0.5"}}),
               HasSubstr("2 --dropout: 0.5 with"));
+  EXPECT_THAT(error({{"hidden", "4097"}, {"dropout", "0.5"}}),
+              HasSubstr("2 --hidden: 4097 with --dropout is not in [1, 4096]"));
   EXPECT_THAT(error({{"momentum", "0.9"}}), HasSubstr("2 --momentum: 0.9 with --optimizer adam"));
   EXPECT_EQ(error({{"momentum", "0.9"}, {"optimizer", "sgd"}}), "nothing");
   EXPECT_THAT(error({{"seeds", "1..3"}, {"out", "x"}}), HasSubstr("2 --seeds: not allowed with"));
