@@ -109,7 +109,8 @@ class Workshop:
                                  errors="replace", timeout=TEST_TIMEOUT)
         except subprocess.TimeoutExpired:
             return False
-        if pattern and re.search(r"^0 tests|\[  PASSED  \] 0 tests", run.stdout, re.MULTILINE):
+        passed_none = re.search(r"^0 tests|\[  PASSED  \] 0 tests", run.stdout, re.MULTILINE)
+        if pattern and run.returncode == 0 and passed_none:
             raise RowError(f"no case matches '{pattern}' or all were skipped")
         return run.returncode == 0
 

@@ -32,11 +32,9 @@ Config run_settings(const fs::path& path, const Config& fallback) {
     return config_from_toml_text(settings->get<std::string>(),
                                  (folder / kManifestFile).string() + ": config");
   }
-  const fs::path parent = fs::absolute(folder).lexically_normal().parent_path();
-  if (fs::is_directory(path) && fs::exists(parent / kConfigFile)) {
-    return config_from_toml(parent / kConfigFile);  // the `checkpoints` folder of a run
-  }
-  return fallback;
+  if (!fs::is_directory(path)) return fallback;
+  const fs::path run = fs::canonical(path).parent_path();  // `path` as the checkpoints of a run
+  return fs::exists(run / kConfigFile) ? config_from_toml(run / kConfigFile) : fallback;
 }
 
 const NamedTensor* find_tensor(const std::vector<NamedTensor>& tensors, std::string_view name) {

@@ -61,12 +61,17 @@ std::string epilogue() {
 class ClassicLines {
  public:
   explicit ClassicLines(const Config& config)
-      : on_(config.recipe == "classic" && !config.json && !config.quiet) {}
+      : on_(config.recipe == "classic" && !config.json && !config.quiet),
+        seen_(config.resume.empty()) {}
 
   void update(const UpdateMetrics& metrics) {
-    const std::int64_t tens = metrics.episodes / kClassicInterval;
-    if (!on_ || tens == tens_) return;
-    tens_ = tens;
+    if (!on_) return;
+    const std::int64_t count = metrics.episodes / kClassicInterval;
+    // an update may play more than one episode; a resumed run has done others before
+    const bool due = seen_ ? count != count_ : metrics.episodes % kClassicInterval == 0;
+    seen_ = true;
+    count_ = count;
+    if (!due) return;
     print(fmt::format("| Episode: {:3} | Mean Rewards: {:5.1f} |\n", metrics.episodes,
                       metrics.mean_score));
     flush_output();
@@ -78,7 +83,8 @@ class ClassicLines {
 
  private:
   bool on_;
-  std::int64_t tens_ = 0;
+  bool seen_;               // count_ is known
+  std::int64_t count_ = 0;  // full intervals so far
 };
 
 /// Steps a second over the whole run. The curve's times go on from those of the runs it resumed;
@@ -90,10 +96,12 @@ double steps_per_second(const TrainResult& result) {
   return seconds > 0 ? steps / seconds : 0.0;
 }
 
-std::string stopped_by(const TrainResult& result) {
+std::string stopped_by(const Config& config, const TrainResult& result) {
   if (result.stop_signal != 0) return "signal";
   if (result.time_limit_hit) return "time-limit";
-  return result.reached ? "threshold" : "limit";
+  const bool finished =
+      result.reached && result.updates >= result.reached_update + config.extra_updates;
+  return finished ? "threshold" : "limit";
 }
 
 void print_json_result(const Config& config, const TrainResult& result) {
@@ -109,7 +117,7 @@ void print_json_result(const Config& config, const TrainResult& result) {
                    {"over", config.over},
                    {"until_score", config.until_score},
                    {"reached", nullptr},
-                   {"stopped_by", stopped_by(result)},
+                   {"stopped_by", stopped_by(config, result)},
                    {"run_folder", result.folder.string()}};
   if (result.reached) {
     document["reached"] = {{"update", result.reached_update},

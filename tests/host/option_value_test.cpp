@@ -29,6 +29,10 @@ TEST(SetOptionTest, ErrorsNameSourceValueAndRange) {
   EXPECT_EQ(flag_error("until-score", "inf"), "2 --until-score: inf is not in (-inf, inf)");
   EXPECT_EQ(flag_error("time-limit", "inf"), "2 --time-limit: inf is not in (0, inf) or none");
   EXPECT_EQ(flag_error("envs", "0"), "2 --envs: 0 is not in [1, 16777216]");
+  EXPECT_EQ(flag_error("envs", "16777217"), "2 --envs: 16777217 is not in [1, 16777216]");
+  EXPECT_EQ(flag_error("envs", "16777216"), "nothing");
+  EXPECT_EQ(flag_error("envs", "none"), "2 --envs: 'none' is not an integer in [1, 16777216]");
+  EXPECT_EQ(flag_error("lr", "none"), "2 --lr: 'none' is not a number in (0, inf)");
   EXPECT_EQ(flag_error("envs", "-3"), "2 --envs: -3 is not in [1, 16777216]");
   EXPECT_EQ(flag_error("envs", "99999999999999999999"),
             "2 --envs: 99999999999999999999 is not in [1, 16777216]");
