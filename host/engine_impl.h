@@ -89,7 +89,7 @@ struct Engine::Impl {
               c.policy == PolicyKind::kMlp ? static_cast<int>(c.hidden) : 0},
         backend(make_backend(c, environment)),
         parameters(c.init_from.empty() ? initial_parameters(shape, c.init, c.seed)
-                                       : shape.flatten(load_model(c.init_from))) {}
+                                       : shape.flatten(load_model(c.init_from), "", c.init_from)) {}
 
   Config config;
   const EnvironmentEntry& environment;

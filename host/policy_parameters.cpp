@@ -61,16 +61,17 @@ std::vector<NamedTensor> PolicyShape::tensors(std::span<const float> flat,
 }
 
 std::vector<float> PolicyShape::flatten(const std::vector<NamedTensor>& tensors,
-                                        const std::string& suffix) const {
+                                        const std::string& suffix, const std::string& where) const {
+  const std::string prefix = where.empty() ? "" : where + ": ";
   std::vector<float> flat;
   for (const Part& part : parts_of(*this)) {
     const std::string name = part.name + suffix;
     const auto found = std::find_if(tensors.begin(), tensors.end(),
                                     [&](const NamedTensor& t) { return t.name == name; });
-    if (found == tensors.end()) throw BadInput("tensor '" + name + "' is missing");
+    if (found == tensors.end()) throw BadInput(prefix + "tensor '" + name + "' is missing");
     if (found->shape != part.shape) {
-      throw BadInput("tensor '" + name + "' has shape " + shape_text(found->shape) + ", expected " +
-                     shape_text(part.shape));
+      throw BadInput(prefix + "tensor '" + name + "' has shape " + shape_text(found->shape) +
+                     ", expected " + shape_text(part.shape));
     }
     flat.insert(flat.end(), found->data.begin(), found->data.end());
   }

@@ -24,9 +24,10 @@ struct PolicyShape {
   /// Name, shape and values of each tensor of a flat array of size().
   std::vector<NamedTensor> tensors(std::span<const float> flat,
                                    const std::string& suffix = "") const;
-  /// Inverse of tensors(). Errors: BadInput naming the tensor that is missing or misshapen.
+  /// Inverse of tensors(). Errors: BadInput naming the tensor that is missing or misshapen, after
+  /// `where`, such as the name of a file.
   std::vector<float> flatten(const std::vector<NamedTensor>& tensors,
-                             const std::string& suffix = "") const;
+                             const std::string& suffix = "", const std::string& where = "") const;
 };
 
 /// Initial parameters; biases are 0 except with kaiming_uniform (PyTorch's Linear default).
