@@ -15,8 +15,9 @@ struct MathBatch {
   void (*exp)(const float* x, float* y, int n);
   void (*log)(const float* x, float* y, int n);
   void (*sincos_small)(const float* x, float* s, float* c, int n);
-  /// Four words of each counter (env, index, epoch, purpose) of one key: words [4][n].
-  void (*philox)(const std::uint32_t* env, std::uint32_t index, std::uint64_t key,
+  /// Random words [4][n] of purpose exploration, epoch 3, for each env and one index, or for the
+  /// index env + index where `by_lane`.
+  void (*random)(const std::uint32_t* env, std::uint32_t index, bool by_lane, std::uint64_t seed,
                  std::int32_t* words, int n);
   void (*uniform)(const std::uint32_t* word, float* u, int n);
 };
@@ -43,11 +44,15 @@ struct MathOf {
       store(c + i, cosine);
     }
   }
-  static void philox_all(const std::uint32_t* env, std::uint32_t index, std::uint64_t key,
-                         std::int32_t* words, int n) {
+  static void random_all(const std::uint32_t* env, std::uint32_t index, bool by_lane,
+                         std::uint64_t seed, std::int32_t* words, int n) {
     using U = typename L::U;
+    const RandomStream stream{seed, 3};
     for (int i = 0; i < n; i += L::W) {
-      const auto r = philox4x32<U>(load_words(env + i), U(index), U(3u), U(4u), key);
+      const U lanes = load_words(env + i);
+      const auto r =
+          by_lane ? random_words<U>(stream, Purpose::kExploration, 0, lanes, lanes + U(index))
+                  : random_words<U>(stream, Purpose::kExploration, 0, lanes, index);
       for (int k = 0; k < 4; ++k) store(words + k * n + i, as_signed(r.w[k]));
     }
   }
@@ -55,7 +60,7 @@ struct MathOf {
     for (int i = 0; i < n; i += L::W) store(u + i, uniform<F>(load_words(word + i)));
   }
   static constexpr MathBatch table() {
-    return {L::W, exp_all, log_all, sincos_all, philox_all, uniform_all};
+    return {L::W, exp_all, log_all, sincos_all, random_all, uniform_all};
   }
 };
 

@@ -102,23 +102,26 @@ TEST(PackTest, MathHasTheBitsOfTheScalarFunctions) {
 TEST(PackTest, RandomNumbersHaveTheBitsOfTheScalarFunctions) {
   if (math_packs().empty()) GTEST_SKIP() << "this processor has no AVX2";
   constexpr int kCount = 1024;
-  for (const MathBatch* pack : math_packs()) {
-    std::vector<std::uint32_t> env(kCount);
-    for (std::uint32_t i = 0; i < kCount; ++i) env[i] = i * 0x9e3779b1u;
-    std::vector<std::int32_t> words(4 * kCount);
-    constexpr std::uint64_t kKey = 0xfedcba9876543210u;
-    pack->philox(env.data(), 77, kKey, words.data(), kCount);
-    std::vector<float> u(4 * kCount);
-    std::vector<std::uint32_t> unsigned_words(words.begin(), words.end());
-    pack->uniform(unsigned_words.data(), u.data(), 4 * kCount);
-    for (std::size_t i = 0; i < kCount; ++i) {
-      const auto want = philox4x32<std::uint32_t>(env[i], 77, 3, 4, kKey);
-      for (std::size_t k = 0; k < 4; ++k) {
-        ASSERT_EQ(unsigned_words[k * kCount + i], want.w[k]) << pack->lanes << " lanes, " << i;
-        ASSERT_EQ(u[k * kCount + i], uniform<float>(want.w[k]));
+  for (const bool by_lane : {false, true})
+    for (const MathBatch* pack : math_packs()) {
+      std::vector<std::uint32_t> env(kCount);
+      for (std::uint32_t i = 0; i < kCount; ++i) env[i] = i * 0x9e3779b1u;
+      std::vector<std::int32_t> words(4 * kCount);
+      constexpr std::uint64_t kSeed = 0xfedcba9876543210u;
+      pack->random(env.data(), 77, by_lane, kSeed, words.data(), kCount);
+      std::vector<float> u(4 * kCount);
+      std::vector<std::uint32_t> unsigned_words(words.begin(), words.end());
+      pack->uniform(unsigned_words.data(), u.data(), 4 * kCount);
+      for (std::size_t i = 0; i < kCount; ++i) {
+        const auto want =
+            philox4x32<std::uint32_t>(env[i], by_lane ? env[i] + 77 : 77, 3,
+                                      static_cast<std::uint32_t>(Purpose::kExploration), kSeed);
+        for (std::size_t k = 0; k < 4; ++k) {
+          ASSERT_EQ(unsigned_words[k * kCount + i], want.w[k]) << pack->lanes << " lanes, " << i;
+          ASSERT_EQ(u[k * kCount + i], uniform<float>(want.w[k]));
+        }
       }
     }
-  }
 }
 
 }  // namespace

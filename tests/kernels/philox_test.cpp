@@ -35,9 +35,15 @@ TEST(PhiloxTest, GivesTheKnownAnswers) {
 }
 
 TEST(PhiloxTest, CounterIsEnvironmentIndexEpochAndPurposeWithDraw) {
-  const RandomStream stream{0x1122334455667788, 0x99aabbcc};
-  EXPECT_EQ(words_of(random_words<std::uint32_t>(stream, Purpose::kDropout, 5, 7u, 9u)),
-            words_of(philox4x32<std::uint32_t>(7, 9, 0x99aabbcc, 3 + 256 * 5, stream.seed)));
+  for (std::uint32_t i = 0; i < 2000; ++i) {
+    const auto any = philox4x32<std::uint32_t>(i, 1, 2, 3, 4);
+    const RandomStream stream{std::uint64_t{any.w[0]} << 32 | any.w[1], any.w[2] ^ i};
+    const std::uint32_t env = any.w[2], index = any.w[3] >> (i % 32), draw = i % 1024;
+    const auto purpose = static_cast<Purpose>(i % 7);
+    EXPECT_EQ(words_of(random_words<std::uint32_t>(stream, purpose, draw, env, index)),
+              words_of(philox4x32<std::uint32_t>(env, index, stream.epoch, i % 7 + 256 * draw,
+                                                 stream.seed)));
+  }
 }
 
 TEST(PhiloxTest, PurposesKeepTheirNumbers) {
