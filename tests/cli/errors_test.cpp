@@ -109,7 +109,7 @@ TEST_F(CliErrorTest, BadFilesExitWith4) {
 TEST_F(CliErrorTest, AnotherShapeOfWeightsExitsWith4) {
   ASSERT_EQ(run({"train", "--quiet", "--updates", "1", "--out", "r"}).code, 0);
   EXPECT_EQ(error({"train", "--quiet", "--hidden", "64", "--init-from", "r", "--out", "s"}),
-            "4 tensor 'layer1.weight' has shape [128, 4], expected [64, 4]");
+            "4 r: tensor 'layer1.weight' has shape [128, 4], expected [64, 4]");
 }
 
 TEST_F(CliErrorTest, AnExistingRunIsKept) {
@@ -157,7 +157,7 @@ TEST_F(CliErrorTest, AMissingBenchmarkProgramExitsWith1) {
   const ProcessResult result =
       Process(folder_ / "lockstep", {"bench", "--quick"}, folder_.path()).wait();
   EXPECT_EQ(result.code, 1);
-  EXPECT_THAT(result.err, MatchesRegex("lockstep: error: .*/lockstep_bench is not there: .*\n"));
+  EXPECT_THAT(result.err, MatchesRegex("lockstep: error: .*lockstep_bench is not .*\n"));
 }
 
 }  // namespace
