@@ -39,6 +39,9 @@ function(lockstep_test name)
                       nlohmann_json::nlohmann_json fmt::fmt-header-only
                       lockstep_toml)
   target_compile_definitions(${target} PRIVATE ${LS_ISA_DEFINITIONS} ${TEST_DEFINITIONS})
+  if("${name}" MATCHES "^(cli|host)/")  # these wait for files and processes, not for their own code
+    target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
+  endif()
   set(properties)
   if(TEST_LABELS)
     # the prefix keeps a file that is built twice, once to run longer, apart from itself
