@@ -79,6 +79,7 @@ int run(const Arguments& arguments) {
   }
   for (const std::string& word : arguments.rest()) words.push_back(word);
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   execv(path.c_str(), argv.data());
