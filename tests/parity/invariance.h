@@ -19,7 +19,11 @@ struct Variant {
 // lr is large enough that 50 updates move every weight, small enough that episodes stay short
 inline const std::vector<Variant>& variants() {
   static const std::vector<Variant> list = {
-      {"Episodic", [](Config& c) { c.lr = 1e-3; }},
+      {"Episodic",
+       [](Config& c) {
+         c.lr = 1e-3;
+         c.hidden = 12;
+       }},
       {"Horizon",
        [](Config& c) {
          c.horizon = 21;
@@ -32,6 +36,7 @@ inline const std::vector<Variant>& variants() {
          c.lr = 1e-3;
          c.hidden = 8;
          c.dropout = 0.5;
+         c.horizon = 15;
          c.normalize = Normalize::kEpisode;
          c.std_kind = StdKind::kSample;
          c.baseline = Baseline::kNone;

@@ -1,0 +1,189 @@
+// Tests for host/policy_parameters.h: layout, initial values, packing. The reference evaluates the
+// network from its named tensors in double.
+#include "host/policy_parameters.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+
+#include "host/errors.h"
+
+namespace lockstep {
+namespace {
+
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+constexpr PolicyShape kMlp{PolicyKind::kMlp, 4, 2, 19};
+constexpr PolicyShape kWide{PolicyKind::kMlp, 2, 3, 8};
+constexpr PolicyShape kLinear{PolicyKind::kLinear, 4, 2, 0};
+
+TEST(PolicyShape, HasPyTorchsTensors) {
+  const std::vector<float> flat = initial_parameters(kMlp, Init::kKaimingUniform, 1);
+  EXPECT_EQ(kMlp.size(), 19 * 4 + 19 + 2 * 19 + 2);
+  EXPECT_EQ(kLinear.size(), 2 * 4 + 2);
+  const auto tensors = kMlp.tensors(flat, ".exp_avg");
+  ASSERT_EQ(tensors.size(), 4u);
+  const char* names[] = {"layer1.weight", "layer1.bias", "layer2.weight", "layer2.bias"};
+  const std::vector<std::vector<std::int64_t>> shapes = {{19, 4}, {19}, {2, 19}, {2}};
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(tensors[i].name, std::string(names[i]) + ".exp_avg");
+    EXPECT_EQ(tensors[i].shape, shapes[i]);
+  }
+  EXPECT_EQ(kMlp.flatten(tensors, ".exp_avg"), flat);
+  EXPECT_EQ(kLinear.tensors(std::vector<float>(10)).size(), 2u);
+}
+
+TEST(PolicyShape, NamesTheTensorThatDoesNotFit) {
+  auto tensors = kMlp.tensors(std::vector<float>(static_cast<std::size_t>(kMlp.size())));
+  const auto refused = [&](const char* text) {
+    EXPECT_THAT([&] { kMlp.flatten(tensors); }, ThrowsMessage<BadInput>(HasSubstr(text)));
+  };
+  tensors[2].shape = {19, 2};
+  refused("'layer2.weight' has shape [19, 2], expected [2, 19]");
+  tensors[2].shape = {2, 19};
+  tensors[2].data.resize(37);
+  refused("'layer2.weight' has 37 values, expected 38");
+  tensors[2].data.resize(38);
+  tensors.pop_back();
+  refused("'layer2.bias' is missing");
+  EXPECT_THROW(kMlp.flatten(tensors, ".exp_avg"), BadInput);
+}
+
+TEST(InitialParameters, StayInTheirBoundsAndFillThem) {
+  const struct {
+    Init init;
+    double weight1, bias1, weight2, bias2;  // bounds
+  } cases[] = {
+      // Glorot: sqrt(6 / (fan_in + fan_out)); PyTorch's Linear: 1 / sqrt(fan_in)
+      {Init::kXavierUniform, std::sqrt(6.0 / 68), 0, std::sqrt(6.0 / 66), 0},
+      {Init::kKaimingUniform, 0.5, 0.5, 0.125, 0.125},
+      {Init::kZeros, 0, 0, 0, 0},
+  };
+  const PolicyShape shape{PolicyKind::kMlp, 4, 2, 64};
+  for (const auto& c : cases) {
+    const auto tensors = shape.tensors(initial_parameters(shape, c.init, 7));
+    const double bounds[] = {c.weight1, c.bias1, c.weight2, c.bias2};
+    for (std::size_t i = 0; i < 4; ++i) {
+      double largest = 0, sum = 0, squares = 0;
+      for (const float v : tensors[i].data) {
+        const double x = static_cast<double>(v);
+        largest = std::max(largest, std::abs(x));
+        sum += x;
+        squares += x * x;
+      }
+      const double n = static_cast<double>(tensors[i].data.size());
+      EXPECT_LE(largest, bounds[i] * (1 + 1e-6)) << tensors[i].name;
+      if (n < 64) continue;
+      // uniform: variance bound^2 / 3; six standard errors of mean and mean square
+      EXPECT_LE(std::abs(sum / n), 6 * bounds[i] / std::sqrt(3 * n)) << tensors[i].name;
+      EXPECT_NEAR(squares / n, bounds[i] * bounds[i] / 3,
+                  6 * bounds[i] * bounds[i] * std::sqrt(4.0 / 45 / n))
+          << tensors[i].name;
+    }
+  }
+}
+
+TEST(InitialParameters, DifferEverywhereAndFollowTheSeed) {
+  const auto a = initial_parameters(kMlp, Init::kKaimingUniform, 1);
+  EXPECT_EQ(a, initial_parameters(kMlp, Init::kKaimingUniform, 1));
+  const auto b = initial_parameters(kMlp, Init::kKaimingUniform, 1 + (std::uint64_t{1} << 32));
+  EXPECT_NE(a, b);
+  const std::set<float> values(a.begin(), a.begin() + 19 * 5);
+  EXPECT_EQ(values.size(), 19u * 5);  // weights and biases of the first layer share one bound
+}
+
+/// Logits of a network given by its tensors, in double.
+std::vector<double> logits_of_tensors(const std::vector<NamedTensor>& t,
+                                      const std::vector<double>& x, double leak) {
+  std::vector<double> in = x;
+  for (std::size_t layer = 0; layer + 1 < t.size(); layer += 2) {
+    std::vector<double> out;
+    for (std::size_t j = 0; j < t[layer + 1].data.size(); ++j) {
+      double sum = static_cast<double>(t[layer + 1].data[j]);
+      for (std::size_t i = 0; i < in.size(); ++i) {
+        sum += static_cast<double>(t[layer].data[j * in.size() + i]) * in[i];
+      }
+      const bool last = layer + 2 == t.size();
+      out.push_back(last || sum > 0 ? sum : leak * sum);
+    }
+    in = out;
+  }
+  return in;
+}
+
+/// The same from the packed form, walked as kernels/trajectory.h says.
+std::vector<double> logits_of_packed(const PackedPolicy& packed, const PolicyShape& s,
+                                     const std::vector<double>& x) {
+  const PolicyView<float> view = packed.view();
+  const int Z = logits_of(s.A);
+  std::vector<double> logits(static_cast<std::size_t>(Z));
+  if (view.form == PolicyForm::kLinear) {
+    for (int z = 0; z < Z; ++z) {
+      const float* row = view.units + z * (s.O + 1);
+      double sum = static_cast<double>(row[s.O]);
+      for (int i = 0; i < s.O; ++i) {
+        sum += static_cast<double>(row[i]) * x[static_cast<std::size_t>(i)];
+      }
+      logits[static_cast<std::size_t>(z)] = sum;
+    }
+    return logits;
+  }
+  for (int z = 0; z < Z; ++z) {
+    logits[static_cast<std::size_t>(z)] = static_cast<double>(view.output_bias[z]);
+  }
+  const int stride = unit_stride(s.O, Z);
+  for (int p = 0; p < kPartials * view.chain; ++p) {
+    const float* unit = view.units + p * stride;
+    double h = static_cast<double>(unit[s.O]);
+    for (int i = 0; i < s.O; ++i) {
+      h += static_cast<double>(unit[i]) * x[static_cast<std::size_t>(i)];
+    }
+    if (h < 0) h *= static_cast<double>(view.leak);
+    for (int z = 0; z < Z; ++z) {
+      logits[static_cast<std::size_t>(z)] += h * static_cast<double>(unit[s.O + 1 + z]);
+    }
+  }
+  return logits;
+}
+
+TEST(PackedPolicy, ComputesWhatTheTensorsSay) {
+  const std::vector<double> x = {0.7, -1.3, 0.11, -0.4};
+  for (const PolicyShape& shape : {kMlp, kWide, kLinear, PolicyShape{PolicyKind::kMlp, 4, 2, 1},
+                                   PolicyShape{PolicyKind::kLinear, 4, 3, 0}}) {
+    for (const Activation activation : {Activation::kRelu, Activation::kLeakyRelu}) {
+      PackedPolicy packed(shape, {activation, 0.0});
+      const auto flat = initial_parameters(shape, Init::kKaimingUniform, 3);
+      packed.pack(flat);
+      const std::vector<double> in(x.begin(), x.begin() + shape.O);
+      const double leak = activation == Activation::kLeakyRelu ? 0.01 : 0.0;
+      const auto want = logits_of_tensors(shape.tensors(flat), in, leak);
+      const auto got = logits_of_packed(packed, shape, in);
+      if (shape.A == 2) {
+        EXPECT_NEAR(got[0], want[1] - want[0], 1e-6);
+      } else {
+        for (std::size_t z = 0; z < want.size(); ++z) EXPECT_NEAR(got[z], want[z], 1e-6);
+      }
+    }
+  }
+}
+
+TEST(PackedPolicy, FoldsTheDropoutScaleIntoTheOutputWeights) {
+  PackedPolicy plain(kMlp, {}), dropping(kMlp, {Activation::kRelu, 0.75});
+  const auto flat = initial_parameters(kMlp, Init::kXavierUniform, 3);
+  plain.pack(flat);
+  dropping.pack(flat);
+  const int stride = unit_stride(4, 1);
+  for (int p = 0; p < kPartials * plain.view().chain; ++p) {
+    EXPECT_EQ(dropping.view().units[p * stride + 5], 4 * plain.view().units[p * stride + 5]);
+    EXPECT_EQ(dropping.view().units[p * stride + 1], plain.view().units[p * stride + 1]);
+  }
+  EXPECT_EQ(dropping.view().drop_below, 0.75 * 0x1p24);
+  EXPECT_EQ(plain.view().form, PolicyForm::kRelu);
+  EXPECT_EQ(dropping.view().form, PolicyForm::kGeneral);
+}
+
+}  // namespace
+}  // namespace lockstep
