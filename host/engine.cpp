@@ -86,10 +86,10 @@ StepView Engine::step(std::span<const std::uint8_t> actions) {
             "step: the episode of environment " + std::to_string(i) +
                 " has ended; reset it first (automatic reset is disabled)");
   }
-  const bool next_step = e.autoreset == AutoresetMode::kNextStep;
+  const bool restarts = e.autoreset != AutoresetMode::kDisabled;
   for (std::int64_t i = 0; i < s.N; ++i) {
     s.action[i] = actions[static_cast<std::size_t>(i)];
-    s.reset[i] = next_step ? s.ended[i] : 0;
+    s.reset[i] = restarts ? s.ended[i] : 0;
   }
   const bool same_step = e.autoreset == AutoresetMode::kSameStep;
   e.backend->step(s.buffers(e.config.seed, {.reset_only = false, .same_step = same_step}));

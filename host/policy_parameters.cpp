@@ -73,6 +73,10 @@ std::vector<float> PolicyShape::flatten(const std::vector<NamedTensor>& tensors,
       throw BadInput(prefix + "tensor '" + name + "' has shape " + shape_text(found->shape) +
                      ", expected " + shape_text(part.shape));
     }
+    if (static_cast<std::int64_t>(found->data.size()) != part.count()) {
+      throw BadInput(prefix + "tensor '" + name + "' has " + std::to_string(found->data.size()) +
+                     " values, expected " + std::to_string(part.count()));
+    }
     flat.insert(flat.end(), found->data.begin(), found->data.end());
   }
   return flat;
