@@ -56,7 +56,8 @@ void CpuBackend::estimate() {
   if (config_.baseline == Baseline::kBatchMean) args.constant = static_cast<float>(batch_mean);
   if (config_.baseline == Baseline::kRunningMean) {
     args.constant = static_cast<float>(state_.running_mean);
-    state_.running_mean = 0.9 * state_.running_mean + 0.1 * batch_mean;
+    // a batch without a finished episode has no mean
+    if (returns.count > 0) state_.running_mean = 0.9 * state_.running_mean + 0.1 * batch_mean;
   }
   if (by_time) {
     for (std::size_t t = 0; t < baseline_.size(); ++t) {
