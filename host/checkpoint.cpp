@@ -244,6 +244,14 @@ fs::path newest_checkpoint(const fs::path& dir, std::vector<std::string>* skippe
   throw BadInput("no valid checkpoint in " + dir.string() + first_reason);
 }
 
+bool has_checkpoint(const std::filesystem::path& dir) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(dir, error)) {
+    if (checkpoint_update(entry.path()) >= 0) return true;
+  }
+  return false;
+}
+
 std::int64_t checkpoint_update(const fs::path& folder) {
   const std::string name = folder.filename().string();
   std::int64_t update = -1;

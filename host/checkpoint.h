@@ -48,6 +48,9 @@ Checkpoint load_checkpoint(const std::filesystem::path& folder);
 std::filesystem::path newest_checkpoint(const std::filesystem::path& dir,
                                         std::vector<std::string>* skipped = nullptr);
 
+/// Whether `dir` has a numbered folder, valid or not; false if there is no such directory.
+bool has_checkpoint(const std::filesystem::path& dir);
+
 /// Update number of a folder name such as "00001000"; -1 if it is none.
 std::int64_t checkpoint_update(const std::filesystem::path& folder);
 

@@ -88,8 +88,14 @@ struct Engine::Impl {
         shape{c.policy, facts.observation_size, facts.num_actions,
               c.policy == PolicyKind::kMlp ? static_cast<int>(c.hidden) : 0},
         backend(make_backend(c, environment)),
-        parameters(c.init_from.empty() ? initial_parameters(shape, c.init, c.seed)
-                                       : shape.flatten(load_model(c.init_from), "", c.init_from)) {}
+        parameters(starts_from_file(c) ? shape.flatten(load_model(c.init_from), "", c.init_from)
+                                       : initial_parameters(shape, c.init, c.seed)) {}
+
+  /// A run that goes on from a checkpoint needs its first parameters no more.
+  static bool starts_from_file(const Config& c) {
+    return !c.init_from.empty() &&
+           (c.resume.empty() || !has_checkpoint(std::filesystem::path(c.resume) / "checkpoints"));
+  }
 
   Config config;
   const EnvironmentEntry& environment;

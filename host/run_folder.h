@@ -1,8 +1,11 @@
 // The folder a training run leaves behind, and who may write to it:
 //
-//   config.toml      resolved configuration            run.json   who ran what, when, with which
-//   end metrics.jsonl    log points (host/metrics.h)       curve.svg  learning curve, made at the
-//   end events.out.*     the same for TensorBoard          checkpoints/  (host/checkpoint.h)
+// config.toml     resolved configuration
+// run.json        who ran what, when, with which end
+// metrics.jsonl   log points (host/metrics.h)
+// events.out.*    the same for TensorBoard
+// curve.svg       learning curve, made at the end
+// checkpoints/    host/checkpoint.h
 //
 // Decided here: names, numbering, what --force may delete, run.json. Not decided here: the content
 // of logs and checkpoints.

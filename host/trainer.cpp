@@ -90,14 +90,6 @@ class Training {
     lr_factor_ = state.lr_factor;
   }
 
-  static bool has_checkpoint(const std::filesystem::path& folder) {
-    std::error_code error;
-    for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-      if (checkpoint_update(entry.path()) >= 0) return true;
-    }
-    return false;
-  }
-
   void trim_recent() {
     while (static_cast<std::int64_t>(progress_.recent.size()) > config_.over) {
       progress_.recent.pop_front();
@@ -132,7 +124,7 @@ class Training {
     if (progress_.reached && progress_.update >= progress_.reached_update + config_.extra_updates) {
       return true;
     }
-    time_limit_hit_ = elapsed() >= config_.time_limit;
+    time_limit_hit_ = seconds_before_ + elapsed() >= config_.time_limit;
     return time_limit_hit_ || at_least(progress_.update, config_.updates) ||
            at_least(progress_.episodes, config_.episodes) ||
            at_least(progress_.steps, config_.steps);
