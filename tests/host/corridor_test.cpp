@@ -48,7 +48,7 @@ TEST(Corridor, IsListedBesideTheBuiltInEnvironment) {
 
 TEST(Corridor, IsLearnedToItsOptimum) {
   for (const PolicyKind policy : {PolicyKind::kMlp, PolicyKind::kLinear}) {
-    for (const std::uint64_t seed : {1, 2, 3}) {
+    for (const std::uint64_t seed : {1u, 2u, 3u}) {
       Config config = corridor_config();
       config.policy = policy;
       config.seed = seed;
