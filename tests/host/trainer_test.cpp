@@ -1,0 +1,367 @@
+// Tests for host/trainer.h: stopping rules, threshold, decay, evaluation, checkpoints and errors,
+// with a backend that plays back what the test wants. Real trainings across a resume:
+// resume_test.cpp.
+#include "host/trainer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <thread>
+
+#include "host/checkpoint.h"
+#include "host/errors.h"
+#include "tests/support/scratch_folder.h"
+
+namespace lockstep {
+namespace {
+
+using testing::ElementsAre;
+using testing::ElementsAreArray;
+using testing::IsEmpty;
+using testing::SizeIs;
+using testing::UnorderedElementsAre;
+
+/// Three episodes an update with the scores of `scores(update)`, one step a point of score.
+class ScriptedBackend : public Backend {
+ public:
+  std::function<std::vector<float>(std::uint32_t)> scores = [](std::uint32_t) {
+    return std::vector<float>{10, 20, 30};
+  };
+  std::function<float(const PlayRequest&)> evaluation = [](const PlayRequest&) { return 0.0f; };
+  std::vector<std::uint32_t> epochs;
+  std::vector<double> rates;
+  std::vector<PlayRequest> plays;
+
+  std::string name() const override { return "scripted"; }
+  void upload(const TrainingState& state) override { state_ = state; }
+  TrainingState download() const override { return state_; }
+  UpdateResult update(std::uint32_t epoch, double lr) override {
+    UpdateResult result;
+    result.scores = scores(epoch);
+    for (const float score : result.scores) {
+      result.lengths.push_back(static_cast<std::int32_t>(score));
+      result.steps += result.lengths.back();
+    }
+    epochs.push_back(epoch);
+    rates.push_back(lr);
+    for (float& p : state_.parameters) p = 0.5f * p + static_cast<float>(lr);
+    return result;
+  }
+  PlayResult play(const std::vector<float>&, const PlayRequest& request, Record<float>*) override {
+    plays.push_back(request);
+    PlayResult result;
+    result.score.assign(static_cast<std::size_t>(request.num_envs), evaluation(request));
+    return result;
+  }
+  void step(const cpu::StepBuffers&) override {}
+
+ private:
+  TrainingState state_;
+};
+
+class Trainer : public testing::Test {
+ protected:
+  Trainer() {
+    config.hidden = 2;
+    config.until_score = 1e9;
+    config.out = (scratch / "run").string();
+  }
+
+  TrainResult train() { return train(backend); }
+  TrainResult train(ScriptedBackend& with) {
+    const EnvironmentEntry& environment = find_environment("cartpole");
+    TrainingState initial;
+    initial.parameters.assign(4 * 2 + 2 + 2 * 2 + 2, 1.0f);
+    initial.first_moment.assign(initial.parameters.size(), 0.0f);
+    initial.second_moment = initial.first_moment;
+    return run_training(with, config, environment, initial, hooks);
+  }
+  TrainResult resume() {
+    ScriptedBackend again;
+    again.scores = backend.scores;
+    again.evaluation = backend.evaluation;
+    config.resume = (scratch / "run").string();
+    config.out.clear();
+    const TrainResult result = train(again);
+    resumed_epochs = again.epochs;
+    resumed_rates = again.rates;
+    return result;
+  }
+  std::set<std::string> checkpoints() const { return scratch.names("run/checkpoints"); }
+
+  test::ScratchFolder scratch{test::memory_folder()};
+  Config config;
+  TrainHooks hooks;
+  ScriptedBackend backend;
+  std::vector<std::uint32_t> resumed_epochs;
+  std::vector<double> resumed_rates;
+};
+
+TEST_F(Trainer, StopsAtTheTotalOfUpdates) {
+  config.updates = 4;
+  const TrainResult result = train();
+  EXPECT_EQ(result.updates, 4);
+  EXPECT_EQ(result.episodes, 12);
+  EXPECT_EQ(result.steps, 240);
+  EXPECT_THAT(backend.epochs, ElementsAre(0u, 1u, 2u, 3u));
+  EXPECT_FALSE(result.reached);
+  EXPECT_FALSE(result.time_limit_hit);
+  config.updates = 6;
+  EXPECT_EQ(resume().updates, 6);
+  EXPECT_THAT(resumed_epochs, ElementsAre(4u, 5u));
+}
+
+TEST_F(Trainer, StopsWithTheUpdateThatBringsTheTotalOfEpisodes) {
+  config.episodes = 10;
+  EXPECT_EQ(train().episodes, 12);
+  config.episodes = 13;
+  EXPECT_EQ(resume().episodes, 15);
+  EXPECT_THAT(resumed_epochs, ElementsAre(4u));
+}
+
+TEST_F(Trainer, StopsWithTheUpdateThatBringsTheTotalOfSteps) {
+  config.steps = 120;
+  EXPECT_EQ(train().steps, 120);
+  config.steps = 121;
+  EXPECT_EQ(resume().steps, 180);
+  EXPECT_EQ(resume().updates, 3);
+  EXPECT_THAT(resumed_epochs, IsEmpty());
+}
+
+TEST_F(Trainer, StopsAtTheTotalOfSeconds) {
+  config.time_limit = 0.03;
+  backend.scores = [](std::uint32_t) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(4));
+    return std::vector<float>{1};
+  };
+  const TrainResult first = train();
+  EXPECT_TRUE(first.time_limit_hit);
+  EXPECT_GE(first.updates, 1);
+  EXPECT_LE(first.updates, 8);
+  EXPECT_TRUE(resume().time_limit_hit);
+  EXPECT_THAT(resumed_epochs, IsEmpty());
+  config.time_limit = 1000;
+  config.updates = first.updates + 1;
+  EXPECT_FALSE(resume().time_limit_hit);
+  EXPECT_THAT(resumed_epochs, SizeIs(1));
+}
+
+TEST_F(Trainer, FindsTheThresholdInTheMeanOfTheLastEpisodes) {
+  // update u scores u, u, u: over 4 episodes the mean after u is (3 u + u - 1) / 4
+  backend.scores = [](std::uint32_t u) { return std::vector<float>(3, static_cast<float>(u)); };
+  config.over = 4;
+  config.until_score = 5.75;
+  config.extra_updates = 2;
+  const TrainResult result = train();
+  EXPECT_TRUE(result.reached);
+  EXPECT_EQ(result.reached_update, 7);
+  EXPECT_EQ(result.reached_episodes, 21);
+  EXPECT_EQ(result.reached_steps, 3 * 21);
+  EXPECT_EQ(result.updates, 9);
+  EXPECT_EQ(result.mean_score, 7.75);
+  ASSERT_THAT(result.curve, SizeIs(9));
+  for (std::size_t u = 2; u < 9; ++u) {
+    EXPECT_EQ(result.curve[u].mean_score, static_cast<double>(u) - 0.25);
+    EXPECT_EQ(result.curve[u].batch_score, static_cast<double>(u));
+    EXPECT_EQ(result.curve[u].update, static_cast<std::int64_t>(u) + 1);
+  }
+  EXPECT_EQ(resume().updates, 9) << "a run that is done stays done";
+  config.extra_updates = 3;
+  EXPECT_EQ(resume().updates, 10);
+  EXPECT_EQ(resume().reached_update, 7);
+}
+
+TEST_F(Trainer, MeansAreOverTheLastEpisodesInTheOrderOfEnvironments) {
+  config.over = 2;
+  config.until_score = 50;  // the mean of 10, 20, 30 never is; of 20, 80 it is
+  backend.scores = [](std::uint32_t u) {
+    return u < 3 ? std::vector<float>{90, 10, 20} : std::vector<float>{10, 20, 80};
+  };
+  const TrainResult result = train();
+  EXPECT_EQ(result.reached_update, 4);
+  EXPECT_EQ(result.curve[0].mean_score, 15);
+  EXPECT_EQ(result.mean_score, 50);
+}
+
+TEST_F(Trainer, WaitsForEnoughEpisodesAndForALogPoint) {
+  backend.scores = [](std::uint32_t) { return std::vector<float>(3, 500.0f); };
+  config.until_score = 475;
+  config.over = 25;
+  EXPECT_EQ(train().reached_update, 9);  // 27 episodes
+  config.out = (scratch / "second").string();
+  config.log_every = 4;
+  const TrainResult result = train();
+  EXPECT_EQ(result.reached_update, 12);
+  EXPECT_EQ(result.updates, 12);
+  EXPECT_THAT(result.curve, SizeIs(3));
+}
+
+TEST_F(Trainer, TakesAnyFiniteThreshold) {
+  config.until_score = -5;
+  config.over = 1;
+  EXPECT_EQ(train().reached_update, 1);
+}
+
+TEST_F(Trainer, ANewThresholdIsTestedAnewOnResume) {
+  config.until_score = 20;
+  config.over = 3;
+  EXPECT_EQ(train().updates, 1);
+  config.until_score = 21;
+  config.updates = 5;
+  const TrainResult result = resume();
+  EXPECT_FALSE(result.reached);
+  EXPECT_EQ(result.updates, 5);
+}
+
+TEST_F(Trainer, LearningRatesFollowTheirClosedForms) {
+  config.lr = 0.25;
+  config.updates = 300;
+  config.lr_decay_updates = 200;
+  config.log_every = 7;
+  int run = 0;
+  for (const LrDecay decay : {LrDecay::kConstant, LrDecay::kLinear, LrDecay::kExponential}) {
+    config.lr_decay = decay;
+    config.out = (scratch / std::to_string(++run)).string();
+    backend.rates.clear();
+    const TrainResult result = train();
+    for (std::size_t u = 0; u < 300; ++u) {
+      const double done = static_cast<double>(u) / 200;
+      const double want = decay == LrDecay::kConstant ? 0.25
+                          : decay == LrDecay::kLinear ? 0.25 * std::max(0.0, 1 - done)
+                                                      : 0.25 * std::pow(10, -done);
+      EXPECT_NEAR(backend.rates[u], want, 1e-13) << u;
+    }
+    EXPECT_EQ(result.curve[1].learning_rate, backend.rates[13]);
+  }
+}
+
+TEST_F(Trainer, AResumedRunDecaysToTheSameBits) {
+  config.lr_decay = LrDecay::kExponential;
+  config.lr_decay_updates = 37;
+  config.updates = 80;
+  config.out.clear();
+  hooks.write_files = false;
+  train();
+  const std::vector<double> whole = backend.rates;
+  hooks.write_files = true;
+  config.out = (scratch / "run").string();
+  config.updates = 33;
+  train();
+  config.updates = 80;
+  resume();
+  EXPECT_THAT(resumed_rates, ElementsAreArray(whole.begin() + 33, whole.end()));
+}
+
+TEST_F(Trainer, EvaluatesWhenDueAndKeepsTheBest) {
+  config.updates = 9;
+  config.eval_every = 2;
+  config.eval_episodes = 7;
+  const float values[] = {0, 3, 8, 8, 5};
+  backend.evaluation = [&](const PlayRequest& r) {
+    return values[r.stream.epoch - kEvaluationEpoch];
+  };
+  const TrainResult result = train();
+  ASSERT_THAT(backend.plays, SizeIs(4));
+  EXPECT_EQ(backend.plays[1].num_envs, 7);
+  EXPECT_EQ(backend.plays[1].T, 500);
+  EXPECT_TRUE(backend.plays[1].episodic);
+  EXPECT_EQ(backend.plays[1].choice, ActionChoice::kGreedy);
+  for (std::size_t u = 0; u < 9; ++u) {
+    EXPECT_EQ(result.curve[u].has_eval, u % 2 == 1);
+    EXPECT_EQ(result.curve[u].eval_score, u % 2 == 1 ? values[(u + 1) / 2] : 0.0f);
+  }
+  // the first of the two with 8: after update 4
+  const Checkpoint best = load_checkpoint(scratch / "run/checkpoints/best");
+  EXPECT_EQ(best.trainer.at("update"), 4);
+  EXPECT_EQ(best.trainer.at("best_eval"), 8);
+  config.updates = 11;
+  resume();
+  EXPECT_EQ(load_checkpoint(scratch / "run/checkpoints/best").trainer.at("update"), 4);
+}
+
+TEST_F(Trainer, SavesWhenDueAndKeepsTheNewest) {
+  config.updates = 11;
+  config.checkpoint_every = 2;
+  config.keep = 3;
+  train();
+  EXPECT_THAT(checkpoints(), UnorderedElementsAre("00000008", "00000010", "00000011", "last"));
+  EXPECT_EQ(std::filesystem::read_symlink(scratch / "run/checkpoints/last"), "00000011");
+  for (const char* name : {"00000008", "00000010", "00000011"}) {
+    const Checkpoint saved = load_checkpoint(scratch / "run/checkpoints" / name);
+    EXPECT_EQ(saved.trainer.at("update"), std::stoi(name));
+    EXPECT_EQ(saved.trainer.at("episodes"), 3 * std::stoi(name));
+  }
+}
+
+TEST_F(Trainer, WritesNothingIfToldSo) {
+  config.updates = 3;
+  config.checkpoint_every = 1;
+  hooks.write_files = false;
+  const TrainResult result = train();
+  EXPECT_THAT(result.folder.string(), IsEmpty());
+  EXPECT_THAT(result.curve, SizeIs(3));
+  EXPECT_THAT(scratch.names(), IsEmpty());
+}
+
+TEST_F(Trainer, ASignalEndsTheRunAfterTheUpdateWithACheckpoint) {
+  volatile std::sig_atomic_t signal = 0;
+  hooks.stop_signal = &signal;
+  hooks.on_log = [&](const UpdateMetrics& m) { signal = m.update == 5 ? SIGTERM : 0; };
+  const TrainResult result = train();
+  EXPECT_EQ(result.stop_signal, SIGTERM);
+  EXPECT_EQ(result.updates, 5);
+  EXPECT_EQ(load_checkpoint(scratch / "run/checkpoints/last").trainer.at("update"), 5);
+  EXPECT_THAT(test::slurp(scratch / "run/run.json"), testing::HasSubstr("\"interrupted\""));
+}
+
+TEST_F(Trainer, AnErrorKeepsTheLastGoodState) {
+  backend.scores = [](std::uint32_t u) -> std::vector<float> {
+    if (u == 6) throw NumericError("planted");
+    return {1};
+  };
+  config.checkpoint_every = 4;
+  EXPECT_THROW(train(), NumericError);
+  EXPECT_THAT(checkpoints(), UnorderedElementsAre("00000004", "00000006", "last"));
+  const std::string record = test::slurp(scratch / "run/run.json");
+  EXPECT_THAT(record, testing::HasSubstr("\"failed\""));
+  EXPECT_THAT(record, testing::HasSubstr("planted"));
+  EXPECT_THROW(resume(), NumericError);
+  backend.scores = [](std::uint32_t) { return std::vector<float>{1}; };
+  config.updates = 8;
+  EXPECT_EQ(resume().updates, 8);
+  EXPECT_THAT(resumed_epochs, ElementsAre(6u, 7u));
+}
+
+TEST_F(Trainer, ARunThatNeverSavedStartsAgain) {
+  config.updates = 3;
+  train();
+  std::filesystem::remove_all(scratch / "run/checkpoints");
+  const TrainResult result = resume();
+  EXPECT_EQ(result.updates, 3);
+  EXPECT_THAT(resumed_epochs, ElementsAre(0u, 1u, 2u));
+  EXPECT_THAT(result.curve, SizeIs(3));
+}
+
+TEST_F(Trainer, RefusesToResumeWhatIsDamaged) {
+  config.updates = 3;
+  train();
+  std::filesystem::resize_file(scratch / "run/checkpoints/00000003/model.safetensors", 100);
+  EXPECT_THROW(resume(), BadInput);
+  EXPECT_EQ(checkpoints().count("00000003"), 1u);
+}
+
+TEST_F(Trainer, ResumesFromTheNewestCheckpointThatIsWhole) {
+  config.updates = 9;
+  config.checkpoint_every = 3;
+  train();
+  std::filesystem::resize_file(scratch / "run/checkpoints/00000009/optimizer.safetensors", 9);
+  const TrainResult result = resume();
+  EXPECT_THAT(resumed_epochs, ElementsAre(6u, 7u, 8u));
+  EXPECT_THAT(result.curve, SizeIs(9));
+  EXPECT_NO_THROW(load_checkpoint(scratch / "run/checkpoints/00000009"));
+}
+
+}  // namespace
+}  // namespace lockstep
