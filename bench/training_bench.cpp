@@ -23,7 +23,6 @@ void run_op_by_op(benchmark::State& state, const Sizes& sizes, std::int64_t num_
   const Config config = workload_config(sizes);
   const auto baseline = make_op_by_op(config, num_envs, sizes.steps, isa, /*record=*/true);
   const TrainingState initial = initial_state(config);
-  baseline->update(0);
   for (auto _ : state) {
     baseline->set_parameters(initial.parameters);
     baseline->update(0);
