@@ -41,6 +41,8 @@ function(lockstep_test name)
   target_compile_definitions(${target} PRIVATE ${LS_ISA_DEFINITIONS} ${TEST_DEFINITIONS})
   if("${name}" MATCHES "^(cli|host)/")  # these wait for files and processes, not for their own code
     target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
+  else()  # these instantiate kernels
+    target_compile_options(${target} PRIVATE $<$<CONFIG:Debug>:-O1>)
   endif()
   set(properties)
   if(TEST_LABELS)

@@ -58,7 +58,8 @@ function(lockstep_add_environment header)
   add_library(lockstep_env_${ENV_NAME} STATIC ${sources})
   target_link_libraries(lockstep_env_${ENV_NAME} PUBLIC lockstep_kernels)
   # the inner loops live here; the rest of the project is content with the build type's level
-  target_compile_options(lockstep_env_${ENV_NAME} PRIVATE $<$<CONFIG:Release>:-O3>)
+  target_compile_options(lockstep_env_${ENV_NAME} PRIVATE $<$<CONFIG:Release>:-O3>
+                                                          $<$<CONFIG:Debug>:-O1>)
 endfunction()
 
 function(lockstep_environment_list target)
