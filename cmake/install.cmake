@@ -5,9 +5,6 @@ include(GNUInstallDirs)
 
 # liblockstep.a: the host library, the built-in environments and their list in one archive.
 get_property(environments TARGET lockstep_builtin_environments PROPERTY LS_ENVIRONMENTS)
-if(NOT environments)
-  return()
-endif()
 set(objects $<TARGET_OBJECTS:lockstep_host> $<TARGET_OBJECTS:lockstep_builtin_environments>)
 foreach(name IN LISTS environments)
   list(APPEND objects $<TARGET_OBJECTS:lockstep_env_${name}>)
