@@ -4,7 +4,6 @@
 // torch's Adam. tests/python/torch_reference.py holds the same against PyTorch itself.
 #include <gtest/gtest.h>
 
-#include <array>
 #include <cmath>
 #include <vector>
 
@@ -67,7 +66,7 @@ class Step {
  private:
   const Network& net_;
   const float* obs_;
-  std::array<double, 2> logit_;
+  double logit_[2];
   Vector hidden_, slope_;
 };
 
