@@ -137,7 +137,9 @@ Config recipe_config(std::initializer_list<const std::vector<Setting>*> lists) {
   }
   bool limited = false;
   for (const std::vector<Setting>* list : lists) {
-    for (const Setting& setting : *list) limited |= is_limit(setting.option->name);
+    for (const Setting& setting : *list) {
+      limited |= is_limit(setting.option->name) && setting.text != "none";
+    }
   }
   for (const Recipe& recipe : recipes()) {
     if (recipe.name != config.recipe) continue;
