@@ -179,6 +179,16 @@ TEST(RecipeTest, ClassicIsTheTextbookSetup) {
   EXPECT_EQ(c.extra_updates, 0);
 }
 
+TEST(RecipeTest, LimitsGiveWayToWhateverLimitIsSet) {
+  EXPECT_EQ(resolve_config({{}, {}}).updates, 1000);
+  EXPECT_EQ(resolve_config({{{"steps", "5000"}}, {}}).updates, -1);
+  EXPECT_EQ(resolve_config({{{"recipe", "classic"}}, {{"LS_UPDATES", "7"}}}).episodes, -1);
+  // lifting one limit sets none
+  const Config c = resolve_config({{{"recipe", "classic"}, {"updates", "none"}}, {}});
+  EXPECT_EQ(c.updates, -1);
+  EXPECT_EQ(c.episodes, 500);
+}
+
 TEST(RecipeTest, EveryRecipeResolvesAndIsAChoiceOfTheTable) {
   const auto choices = find_option("recipe")->value.choices;
   ASSERT_EQ(choices.size(), recipes().size());
