@@ -22,11 +22,11 @@ inline const std::vector<Variant>& variants() {
       {"Episodic",
        [](Config& c) {
          c.lr = 1e-3;
-         c.hidden = 12;
+         c.hidden = 8;
        }},
       {"Horizon",
        [](Config& c) {
-         c.horizon = 21;
+         c.horizon = 14;
          c.baseline = Baseline::kBatchMean;
          c.normalize = Normalize::kBatch;
          c.gamma = 0.97;
