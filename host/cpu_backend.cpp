@@ -18,11 +18,6 @@ double bound_of_returns(double gamma, double max_abs_reward, int steps) {
   return bound;
 }
 
-PolicyShape shape_of(const Config& config, const cpu::EnvironmentFacts& facts) {
-  return {config.policy, facts.observation_size, facts.num_actions,
-          config.policy == PolicyKind::kMlp ? static_cast<int>(config.hidden) : 0};
-}
-
 bool all_finite(std::span<const float> values) {
   return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
 }
@@ -35,7 +30,7 @@ CpuBackend::CpuBackend(const Config& config, const EnvironmentEntry& environment
       environment_(&environment),
       tuning_(tuning),
       ops_(&operations_for(environment, tuning.isa)),
-      shape_(shape_of(config, *environment.facts)),
+      shape_(policy_shape(config, environment)),
       packed_(shape_, {config.activation, config.dropout}),
       play_packed_(shape_, {config.activation, 0.0}),
       return_bound_(bound_of_returns(config.gamma,

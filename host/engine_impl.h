@@ -85,8 +85,7 @@ struct Engine::Impl {
       : config(c),
         environment(find_environment(c.env)),
         facts(*environment.facts),
-        shape{c.policy, facts.observation_size, facts.num_actions,
-              c.policy == PolicyKind::kMlp ? static_cast<int>(c.hidden) : 0},
+        shape(policy_shape(c, environment)),
         backend(make_backend(c, environment)),
         parameters(starts_from_file(c) ? shape.flatten(load_model(c.init_from), "", c.init_from)
                                        : initial_parameters(shape, c.init, c.seed)) {}

@@ -82,6 +82,11 @@ std::vector<float> PolicyShape::flatten(const std::vector<NamedTensor>& tensors,
   return flat;
 }
 
+PolicyShape policy_shape(const Config& config, const EnvironmentEntry& environment) {
+  return {config.policy, environment.facts->observation_size, environment.facts->num_actions,
+          config.policy == PolicyKind::kMlp ? static_cast<int>(config.hidden) : 0};
+}
+
 std::vector<float> initial_parameters(const PolicyShape& shape, Init init, std::uint64_t seed) {
   std::vector<float> flat;
   for (const Part& part : parts_of(shape)) {

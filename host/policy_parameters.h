@@ -9,6 +9,7 @@
 
 #include "host/buffer.h"
 #include "host/config.h"
+#include "host/environments.h"
 #include "host/tensor.h"
 #include "kernels/trajectory.h"
 
@@ -29,6 +30,9 @@ struct PolicyShape {
   std::vector<float> flatten(const std::vector<NamedTensor>& tensors,
                              const std::string& suffix = "", const std::string& where = "") const;
 };
+
+/// The shape a configuration asks for in an environment.
+PolicyShape policy_shape(const Config& config, const EnvironmentEntry& environment);
 
 /// Initial parameters; biases are 0 except with kaiming_uniform (PyTorch's Linear default).
 /// Random: purpose init, index = flat position / 4, word position mod 4.

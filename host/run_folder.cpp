@@ -163,6 +163,13 @@ std::vector<fs::path> entries(const fs::path& folder) {
   return out;
 }
 
+// Empty, or left by a process that was killed while it made the folder.
+bool is_unused(const fs::path& folder) {
+  const std::vector<fs::path> found = entries(folder);
+  return std::all_of(found.begin(), found.end(),
+                     [](const fs::path& entry) { return entry.filename() == "run.json.tmp"; });
+}
+
 bool is_folder(const fs::path& path) {
   std::error_code error;
   return fs::is_directory(path, error);
@@ -246,7 +253,7 @@ RunFolder RunFolder::create(const Config& config) {
     throw InvalidArgument(fmt::format("--out: {} exists and is no folder", path.string()));
   }
   RunFolder folder(path, lock_folder(path));
-  if (!entries(path).empty()) {
+  if (!is_unused(path)) {
     require_replaceable(path, config.force);
     clear_run(path);
   }

@@ -37,8 +37,7 @@ class Training {
       : backend_(backend),
         config_(config),
         hooks_(hooks),
-        shape_{config.policy, environment.facts->observation_size, environment.facts->num_actions,
-               config.policy == PolicyKind::kMlp ? static_cast<int>(config.hidden) : 0},
+        shape_(policy_shape(config, environment)),
         max_steps_(environment.facts->max_episode_steps),
         lr_step_(decay_factor(config)) {}
 

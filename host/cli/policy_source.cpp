@@ -63,11 +63,8 @@ PolicySource load_policy(const fs::path& path, const Config& fallback) {
   source.tensors = load_model(path);
   source.config = run_settings(path, fallback);
   set_policy_shape(source.config, source.tensors, path);
-  const Config& c = source.config;
-  const auto& facts = *find_environment(c.env).facts;
-  const PolicyShape shape{c.policy, facts.observation_size, facts.num_actions,
-                          c.policy == PolicyKind::kMlp ? static_cast<int>(c.hidden) : 0};
-  shape.flatten(source.tensors, "", path.string());
+  policy_shape(source.config, find_environment(source.config.env))
+      .flatten(source.tensors, "", path.string());
   // the weights are given, and dropout belongs to training
   source.config.init = Init::kXavierUniform;
   source.config.init_from.clear();
