@@ -124,8 +124,8 @@ LS_HD double exp(double x) {
 
 /// Natural logarithm of a positive normal float.
 ///
-/// Result: bitwise on every backend; within 1 ulp. Errors: zero, negative, subnormal, infinite and
-/// NaN arguments give unspecified finite values; callers pass 1 + exp(x).
+/// Result: bitwise on every backend; within 1 ulp. Errors: undefined for any other
+/// argument; callers pass 1 + exp(x) or a sum of exponentials.
 /// Source: x = 2^n m with m around 1; log m = r - s (r - R(s^2)), r = m - 1, s = r / (m + 1), R the
 /// series 2/3 z + 2/5 z^2 + ... of 2 atanh(s), fitted on z <= 0.0295.
 template <class F>
