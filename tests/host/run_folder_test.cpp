@@ -190,6 +190,13 @@ TEST_F(RunFolderTest, RefusesAnExistingRunWithoutForce) {
               UnorderedElementsAre("00000007", "00000001.old", "best", "last"));
 }
 
+TEST_F(RunFolderTest, TakesAFolderWhoseMakingWasInterrupted) {
+  fs::create_directory("out");
+  spill("out/run.json.tmp", "{");
+  EXPECT_EQ(RunFolder::create(config_for("out")).path(), "out");
+  EXPECT_THAT(scratch_.names("out"), UnorderedElementsAre("run.json"));
+}
+
 TEST_F(RunFolderTest, ForceRemovesTheRunAndNothingElse) {
   make_run("out");
   spill("out/notes.txt", "mine");
