@@ -95,6 +95,9 @@ struct Tally {
 class Faults : public testing::Test {
  protected:
   void SetUp() override {
+#if defined(__SANITIZE_ADDRESS__)
+    GTEST_SKIP() << "the sanitizer's leak check does not work under strace";
+#endif
     if (!can_trace(scratch.path())) GTEST_SKIP() << "strace is not there or may not trace";
   }
 
