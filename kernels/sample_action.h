@@ -63,8 +63,8 @@ LS_HD ActionOf<F, A> greedy_action(const F (&logits)[logits_of(A)]) {
   }
 }
 
-/// Samples from a word. The uniform is an odd multiple of 2^-24: it is never 0, so that an action of
-/// (almost) no probability is never taken, and both actions are treated alike.
+/// Samples from a word. The uniform is an odd multiple of 2^-24: it is never 0, so that an action
+/// of (almost) no probability is never taken, and both actions are treated alike.
 template <class F, int A>
 LS_HD ActionOf<F, A> sampled_action(const F (&logits)[logits_of(A)], typename Lanes<F>::U word) {
   const F u = uniform<F>(word | typename Lanes<F>::U(0x100u));
