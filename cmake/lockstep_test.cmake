@@ -16,13 +16,15 @@ function(lockstep_test_environments out)
 endfunction()
 
 function(lockstep_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 TEST "" "" "SOURCES;LABELS;ENVIRONMENTS;LIBRARIES;DEFINITIONS")
+  cmake_parse_arguments(PARSE_ARGV 1 TEST "PROGRAM" ""
+                        "SOURCES;LABELS;ENVIRONMENTS;LIBRARIES;DEFINITIONS;DEPENDS")
   list(LENGTH TEST_LABELS label_count)  # discovery of CMake 3.25 cannot pass on a list
   if(NOT TEST_SOURCES OR TEST_UNPARSED_ARGUMENTS OR label_count GREATER 1)
-    message(FATAL_ERROR "usage: lockstep_test(name SOURCES file... [LABELS label] "
-                        "[ENVIRONMENTS name...] [LIBRARIES target...] [DEFINITIONS NAME=value...])")
+    message(FATAL_ERROR "usage: lockstep_test(name SOURCES file... [PROGRAM] [LABELS label] "
+                        "[ENVIRONMENTS name...] [LIBRARIES target...] [DEFINITIONS NAME=value...] "
+                        "[DEPENDS target...])")
   endif()
-  if(NOT "${name}" MATCHES "${LS_TEST_FILTER}")
+  if(NOT "${name}" MATCHES "${LS_TEST_FILTER}" OR (TEST_PROGRAM AND NOT TARGET lockstep_cli))
     return()
   endif()
   string(REPLACE "/" "_" target "${name}")
@@ -33,6 +35,13 @@ function(lockstep_test name)
                       nlohmann_json::nlohmann_json fmt::fmt-header-only
                       lockstep_toml)
   target_compile_definitions(${target} PRIVATE ${LS_ISA_DEFINITIONS} ${TEST_DEFINITIONS})
+  if(TEST_PROGRAM)
+    target_compile_definitions(${target} PRIVATE "LS_TEST_PROGRAM=\"$<TARGET_FILE:lockstep_cli>\"")
+    list(APPEND TEST_DEPENDS lockstep_cli)
+  endif()
+  if(TEST_DEPENDS)
+    add_dependencies(${target} ${TEST_DEPENDS})
+  endif()
   if("${name}" MATCHES "^(cli|host)/")  # these wait for files and processes, not for their own code
     target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
   else()  # these instantiate kernels
