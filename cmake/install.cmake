@@ -29,6 +29,17 @@ install(
   FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/lockstep")
 if(TARGET lockstep_cli)
   install(TARGETS lockstep_cli RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+  # the program knows its own options; each shell looks for them in a place of its own
+  foreach(place bash/bash-completion/completions/lockstep zsh/zsh/site-functions/_lockstep
+                fish/fish/vendor_completions.d/lockstep.fish)
+    string(REGEX MATCH "^([a-z]+)/(.*)/([^/]+)$" parts "${place}")
+    set(folder "${CMAKE_INSTALL_DATAROOTDIR}/${CMAKE_MATCH_2}")
+    set(made "${PROJECT_BINARY_DIR}/completion/${CMAKE_MATCH_3}")
+    install(CODE "file(MAKE_DIRECTORY \"${PROJECT_BINARY_DIR}/completion\")
+      execute_process(COMMAND \"$<TARGET_FILE:lockstep_cli>\" completion ${CMAKE_MATCH_1}
+                      OUTPUT_FILE \"${made}\" COMMAND_ERROR_IS_FATAL ANY)")
+    install(FILES "${made}" DESTINATION "${folder}")
+  endforeach()
 endif()
 
 set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/lockstep")

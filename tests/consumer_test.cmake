@@ -18,6 +18,14 @@ file(MAKE_DIRECTORY "${WORK}")
 run("${CMAKE_COMMAND}" --install "${BUILD}" --prefix "${WORK}/first place")
 file(RENAME "${WORK}/first place" "${WORK}/second place")
 
+foreach(shell bash-completion/completions/lockstep zsh/site-functions/_lockstep
+              fish/vendor_completions.d/lockstep.fish)
+  file(READ "${WORK}/second place/share/${shell}" completion)
+  if(NOT completion MATCHES "until-score")
+    message(FATAL_ERROR "no option of the program in share/${shell}")
+  endif()
+endforeach()
+
 run("${CMAKE_COMMAND}" -S "${SOURCE}" -B "${WORK}/build" -G Ninja "-DCMAKE_CXX_COMPILER=${CXX}"
     "-DCMAKE_PREFIX_PATH=${WORK}/second place")
 run("${CMAKE_COMMAND}" --build "${WORK}/build")
