@@ -27,7 +27,7 @@ struct RunFiles {
   RunFolder folder;
   std::optional<MetricsLog> metrics;
   std::string config_toml;
-  std::int64_t saved_update = -1;  // newest checkpoint
+  std::int64_t saved_update = -1;  // newest checkpoint of this process
 };
 
 class Training {
@@ -75,8 +75,9 @@ class Training {
         trim_recent();
       }
       if (hooks_.write_files) {
-        files_.emplace(RunFiles{std::move(folder), std::nullopt, to_toml(config_),
-                                progress_.update > 0 ? progress_.update : -1});
+        // the process before may have died within its last save; a run that has nothing left to
+        // do saves once more, which sets `last` and tidies up
+        files_.emplace(RunFiles{std::move(folder), std::nullopt, to_toml(config_), -1});
         files_->metrics = MetricsLog::resume(files_->folder.path(), progress_.update);
         curve_ = files_->metrics->kept();
       }

@@ -54,7 +54,7 @@ int main(int argc, char** argv) {
   } catch (const Error&) {
     // starts anew
   }
-  std::string scratch = (fs::temp_directory_path() / "bad_writer.XXXXXX").string();
+  std::string scratch = (fs::path(argv[2]).parent_path() / "right.XXXXXX").string();
   if (::mkdtemp(scratch.data()) == nullptr) return 1;
   bool good = true;
   while (good && update < std::stol(argv[3])) {

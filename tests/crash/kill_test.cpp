@@ -72,7 +72,8 @@ class Disturbed : public testing::Test {
   void expect_the_undisturbed_end() {
     EXPECT_EQ(test::newest_of(run()), want);
     EXPECT_EQ(test::metrics_without_times(run()), metrics);
-    EXPECT_FALSE(test::has_litter(run()));
+    EXPECT_THAT(test::litter_of(run()), testing::IsEmpty());
+    EXPECT_EQ(fs::read_symlink(run() / "checkpoints/last"), "00000040");
     fs::remove_all(run());
     saved = -1;
     ++ends;

@@ -48,12 +48,15 @@ inline bool last_is_whole(const fs::path& run) {
   }
 }
 
-inline bool has_litter(const fs::path& run) {
+/// Names of temporary files and folders that are left in the run.
+inline std::vector<std::string> litter_of(const fs::path& run) {
+  std::vector<std::string> names;
   std::error_code error;
   for (const auto& entry : fs::recursive_directory_iterator(run, error)) {
-    if (entry.path().filename().string().find("tmp") != std::string::npos) return true;
+    const std::string name = entry.path().filename().string();
+    if (name.find("tmp") != std::string::npos) names.push_back(name);
   }
-  return false;
+  return names;
 }
 
 /// metrics.jsonl without the keys that hold times.

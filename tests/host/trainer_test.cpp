@@ -344,6 +344,20 @@ TEST_F(Trainer, ARunThatNeverSavedStartsAgain) {
   EXPECT_THAT(result.curve, SizeIs(3));
 }
 
+TEST_F(Trainer, TidiesUpAfterAProcessThatDiedInItsLastSave) {
+  config.updates = 4;
+  config.checkpoint_every = 1;
+  config.keep = 2;
+  train();
+  const std::filesystem::path folder = scratch / "run/checkpoints";
+  std::filesystem::create_directory(folder / "tmp.removed.2147483646");  // no process has that id
+  std::filesystem::remove(folder / "last");
+  std::filesystem::create_directory_symlink("00000003", folder / "last");
+  EXPECT_EQ(resume().updates, 4);
+  EXPECT_THAT(checkpoints(), UnorderedElementsAre("00000003", "00000004", "last"));
+  EXPECT_EQ(std::filesystem::read_symlink(folder / "last"), "00000004");
+}
+
 TEST_F(Trainer, RefusesToResumeWhatIsDamaged) {
   config.updates = 3;
   train();
