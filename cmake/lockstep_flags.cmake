@@ -12,8 +12,9 @@ target_compile_options(
   lockstep_flags INTERFACE -ffp-contract=off -fno-math-errno -Wall -Wextra -Wshadow -Wconversion
                            -Wdouble-promotion)
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
-  # `|` and `&` on masks are one source for packs and for bool
-  target_compile_options(lockstep_flags INTERFACE -Wno-bitwise-instead-of-logical)
+  # `|` and `&` on masks are one source for packs and for bool; in g++ -Wconversion leaves the sign out
+  target_compile_options(lockstep_flags INTERFACE -Wno-bitwise-instead-of-logical
+                                                  -Wno-sign-conversion)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # GCC bug 105651: false alarms from std::string's operator+
@@ -26,6 +27,10 @@ if(LS_SANITIZE)
   target_compile_options(lockstep_flags INTERFACE -fsanitize=${LS_SANITIZE} -fno-omit-frame-pointer
                                                   -fno-sanitize-recover=all -g1)
   target_link_options(lockstep_flags INTERFACE -fsanitize=${LS_SANITIZE})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # the instrumentation hides initialisations of the standard library from this warning
+    target_compile_options(lockstep_flags INTERFACE -Wno-maybe-uninitialized)
+  endif()
 endif()
 
 # Lists a target's headers: `ninja all_verify_interface_header_sets` compiles each one alone, which
