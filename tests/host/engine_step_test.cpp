@@ -19,14 +19,15 @@ using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
-constexpr std::int64_t kEnvs = 21;  // more than a group, and not a multiple of one
+constexpr std::size_t kEnvs = 21;  // more than a group, and not a multiple of one
 
-Config config_of(std::int64_t envs = kEnvs) { return test::small_config(envs); }
+Config config_of(std::size_t envs = kEnvs) {
+  return test::small_config(static_cast<std::int64_t>(envs));
+}
 
 /// An arbitrary action that depends on everything a mode could mix up.
-std::uint8_t action_of(std::int64_t env, std::int64_t episode, std::int64_t t) {
-  const std::uint64_t mixed =
-      static_cast<std::uint64_t>(env * 1000003 + episode * 7919 + t) * 0x9e3779b97f4a7c15u;
+std::uint8_t action_of(std::size_t env, std::size_t episode, std::size_t t) {
+  const std::uint64_t mixed = (env * 1000003 + episode * 7919 + t) * 0x9e3779b97f4a7c15u;
   return static_cast<std::uint8_t>(mixed >> 63);
 }
 
@@ -38,7 +39,7 @@ struct Step {
 };
 using EpisodeSteps = std::vector<Step>;  // the first has the start observation and no reward
 
-std::vector<float> row(std::span<const float> rows, std::int64_t env) {
+std::vector<float> row(std::span<const float> rows, std::size_t env) {
   const auto* from = rows.data() + env * 4;
   return {from, from + 4};
 }
@@ -51,21 +52,21 @@ std::vector<std::vector<EpisodeSteps>> play_episodes(AutoresetMode mode, std::si
   std::vector<std::vector<EpisodeSteps>> episodes(kEnvs);
   std::vector<bool> ended(kEnvs);
   auto obs = engine.reset();
-  for (std::int64_t i = 0; i < kEnvs; ++i) episodes[i] = {{Step{row(obs, i), 0, 0, 0}}};
+  for (std::size_t i = 0; i < kEnvs; ++i) episodes[i] = {{Step{row(obs, i), 0, 0, 0}}};
   std::size_t fewest = 0;
   while (fewest < count) {
     std::vector<std::uint8_t> actions(kEnvs), mask(kEnvs);
-    for (std::int64_t i = 0; i < kEnvs; ++i) {
-      const auto e = static_cast<std::int64_t>(episodes[i].size()) - 1;
-      actions[i] = action_of(i, e, static_cast<std::int64_t>(episodes[i].back().size()) - 1);
+    for (std::size_t i = 0; i < kEnvs; ++i) {
+      const std::size_t e = episodes[i].size() - 1;
+      actions[i] = action_of(i, e, episodes[i].back().size() - 1);
       mask[i] = ended[i];
     }
     if (mode == AutoresetMode::kDisabled && std::count(mask.begin(), mask.end(), 1) > 0) {
       const auto again = engine.reset(mask);
-      for (std::int64_t i = 0; i < kEnvs; ++i) {
+      for (std::size_t i = 0; i < kEnvs; ++i) {
         if (mask[i] != 0) {
           episodes[i].push_back({Step{row(again, i), 0, 0, 0}});
-          actions[i] = action_of(i, static_cast<std::int64_t>(episodes[i].size()) - 1, 0);
+          actions[i] = action_of(i, episodes[i].size() - 1, 0);
         } else {
           EXPECT_EQ(row(again, i), episodes[i].back().back().obs) << "a masked reset moved " << i;
         }
@@ -73,7 +74,7 @@ std::vector<std::vector<EpisodeSteps>> play_episodes(AutoresetMode mode, std::si
       }
     }
     const StepView view = engine.step(actions);
-    for (std::int64_t i = 0; i < kEnvs; ++i) {
+    for (std::size_t i = 0; i < kEnvs; ++i) {
       const Step step{row(view.obs, i), view.reward[i], view.terminated[i], view.truncated[i]};
       if (mode == AutoresetMode::kNextStep && ended[i]) {
         EXPECT_EQ(step.reward, 0);
@@ -110,16 +111,16 @@ TEST(EngineStep, TheThreeModesTellTheSameEpisodes) {
 
 TEST(EngineStep, EpisodesAreTheOnesReplayGives) {
   const auto played = play_episodes(AutoresetMode::kNextStep, 3);
-  for (std::int64_t env = 0; env < kEnvs; ++env) {
-    for (std::int64_t e = 0; e < 3; ++e) {
+  for (std::size_t env = 0; env < kEnvs; ++env) {
+    for (std::size_t e = 0; e < 3; ++e) {
       const EpisodeSteps& episode = played[env][e];
-      const auto T = static_cast<std::int64_t>(episode.size()) - 1;
+      const std::size_t T = episode.size() - 1;
       std::vector<std::uint8_t> actions;
-      for (std::int64_t t = 0; t < T; ++t) actions.push_back(action_of(env, e, t));
+      for (std::size_t t = 0; t < T; ++t) actions.push_back(action_of(env, e, t));
       const std::vector<double> start(episode[0].obs.begin(), episode[0].obs.end());
       for (const double s : start) EXPECT_LE(std::abs(s), 0.05);
-      const ReplayResult want = replay(actions, T, 1, start, {});
-      for (std::int64_t t = 1; t <= T; ++t) {
+      const ReplayResult want = replay(actions, static_cast<std::int64_t>(T), 1, start, {});
+      for (std::size_t t = 1; t <= T; ++t) {
         EXPECT_EQ(episode[t].obs, row(want.obs, t));
         EXPECT_EQ(episode[t].reward, 1.0f);
         EXPECT_EQ(episode[t].terminated, want.terminated[t - 1]);
@@ -149,7 +150,7 @@ TEST(EngineStep, TheTimeLimitIsExactly500AndCountsFromEachReset) {
   // environment 3 starts again after 100 steps: its limit comes 100 steps later
   for (int t = 1; t <= 1100; ++t) {
     const StepView view = engine.step(balance(obs));
-    for (std::int64_t i = 0; i < kEnvs; ++i) {
+    for (std::size_t i = 0; i < kEnvs; ++i) {
       ASSERT_EQ(view.terminated[i], 0) << "the controller lost the pole";
       const int since = i == 3 ? t - 100 : t;
       EXPECT_EQ(view.truncated[i], since > 0 && since % 500 == 0) << i << " at " << t;
@@ -237,7 +238,7 @@ TEST(EngineStep, DisabledModeRefusesToStepAnEndedEnvironmentUntilItsReset) {
   EXPECT_THAT(engine.reset(mask), ElementsAreArray(last));
   EXPECT_THAT([&] { engine.step(push); }, ThrowsMessage<InvalidArgument>(HasSubstr(name)));
   const auto obs = engine.reset(ended);
-  for (std::int64_t i = 0; i < kEnvs; ++i) {
+  for (std::size_t i = 0; i < kEnvs; ++i) {
     const std::vector<float> now = row(obs, i);
     EXPECT_EQ(now == row(last, i), ended[static_cast<std::size_t>(i)] == 0) << i;
   }
@@ -283,7 +284,7 @@ TEST(EngineReset, AFullResetStartsNewEpisodesEveryTime) {
 TEST(EngineReset, AnEnvironmentDoesNotDependOnTheNumberBesideIt) {
   Engine one(config_of(1)), many(config_of(1000));
   auto a = one.reset(), b = many.reset();
-  for (int t = 0; t < 60; ++t) {
+  for (std::size_t t = 0; t < 60; ++t) {
     ASSERT_EQ(row(a, 0), row(b, 0)) << t;
     a = one.step(std::vector<std::uint8_t>{action_of(0, 0, t)}).obs;
     b = many.step(std::vector<std::uint8_t>(1000, action_of(0, 0, t))).obs;

@@ -22,11 +22,13 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using ::testing::ThrowsMessage;
 
-constexpr std::int64_t kEnvs = 21;  // more than a group, and not a multiple of one
+constexpr std::size_t kEnvs = 21;  // more than a group, and not a multiple of one
 
-Config config_of(std::int64_t envs = kEnvs) { return test::small_config(envs); }
+Config config_of(std::size_t envs = kEnvs) {
+  return test::small_config(static_cast<std::int64_t>(envs));
+}
 
-std::vector<float> row(std::span<const float> rows, std::int64_t env) {
+std::vector<float> row(std::span<const float> rows, std::size_t env) {
   const auto* from = rows.data() + env * 4;
   return {from, from + 4};
 }
@@ -39,7 +41,7 @@ std::vector<NamedTensor> balancing(float scale) {
           {"layer1.bias", {2}, {0, 0}}};
 }
 
-Engine linear_engine(float scale, std::int64_t envs = kEnvs) {
+Engine linear_engine(float scale, std::size_t envs = kEnvs) {
   Config config = config_of(envs);
   config.policy = PolicyKind::kLinear;
   Engine engine(config);
@@ -165,23 +167,23 @@ TEST(EngineRollout, TheTrajectoryIsTheOneReplayGives) {
     ASSERT_EQ(tr.T, 700);
     ASSERT_EQ(tr.N, kEnvs);
     EXPECT_EQ(tr.logits.size(), random ? 0u : static_cast<std::size_t>(700 * kEnvs));
-    std::int64_t episodes = 0, finished = 0;
-    for (std::int64_t i = 0; i < kEnvs; ++i) {
-      for (std::int64_t t = 0; t < 700;) {
-        std::int64_t end = t;
+    std::size_t episodes = 0, finished = 0;
+    for (std::size_t i = 0; i < kEnvs; ++i) {
+      for (std::size_t t = 0; t < 700;) {
+        std::size_t end = t;
         while (end < 700 && tr.terminated[end * kEnvs + i] == 0 &&
                tr.truncated[end * kEnvs + i] == 0) {
           ++end;
         }
         const bool whole = end < 700;
-        const std::int64_t T = (whole ? end + 1 : 700) - t;
+        const std::size_t T = (whole ? end + 1 : 700) - t;
         std::vector<std::uint8_t> actions;
-        for (std::int64_t k = 0; k < T; ++k) actions.push_back(tr.action[(t + k) * kEnvs + i]);
+        for (std::size_t k = 0; k < T; ++k) actions.push_back(tr.action[(t + k) * kEnvs + i]);
         const std::vector<float> start = row(tr.obs, t * kEnvs + i);
-        const ReplayResult want =
-            replay(actions, T, 1, std::vector<double>(start.begin(), start.end()), {});
-        for (std::int64_t k = 0; k < T; ++k) {
-          const std::int64_t at = (t + k) * kEnvs + i;
+        const ReplayResult want = replay(actions, static_cast<std::int64_t>(T), 1,
+                                         std::vector<double>(start.begin(), start.end()), {});
+        for (std::size_t k = 0; k < T; ++k) {
+          const std::size_t at = (t + k) * kEnvs + i;
           ASSERT_EQ(row(tr.obs, at), row(want.obs, k)) << i << " at " << t + k;
           ASSERT_EQ(tr.terminated[at], want.terminated[k]);
           ASSERT_EQ(tr.truncated[at], k + 1 == 500);
@@ -192,7 +194,7 @@ TEST(EngineRollout, TheTrajectoryIsTheOneReplayGives) {
         t += T;
       }
     }
-    EXPECT_EQ(result.episodes, episodes);
+    EXPECT_EQ(result.episodes, static_cast<std::int64_t>(episodes));
     EXPECT_GT(episodes, kEnvs);
     EXPECT_DOUBLE_EQ(result.mean_score,
                      static_cast<double>(finished) / static_cast<double>(episodes));
