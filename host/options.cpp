@@ -112,6 +112,7 @@ const Setting* last_setting(std::initializer_list<const std::vector<Setting>*> l
 void require_environment(std::string_view name, const Origin& origin) {
   const std::vector<EnvironmentInfo> environments = list_environments();
   std::vector<std::string_view> names;
+  names.reserve(environments.size());
   for (const EnvironmentInfo& info : environments) names.push_back(info.name);
   if (!names.empty()) parse_choice(one_of(names), name, origin);
 }

@@ -116,7 +116,11 @@ Axis nice_axis(const Range& range, int max_ticks, bool round_out) {
   axis.low = round_out ? std::min(first * step, low) : low;
   axis.high = round_out ? std::max(last * step, high) : high;
   std::vector<double> values;
-  for (double k = first; k <= last; ++k) values.push_back(k == 0 ? 0.0 : k * step);
+  const int count = static_cast<int>(last - first) + 1;
+  for (int i = 0; i < count; ++i) {
+    const double k = first + i;
+    values.push_back(k == 0 ? 0.0 : k * step);
+  }
   if (values.empty()) {  // a tight axis between two ticks: label its middle
     values.push_back(low + (high - low) / 2);
     axis.ticks.push_back({values[0], number_label(values[0])});

@@ -145,7 +145,7 @@ void PackedPolicyOf<Real>::pack(std::span<const Real> flat) {
   for (int j = 0; j < H; ++j) {
     const std::int64_t position = std::int64_t{j % kPartials} * chain_ + j / kPartials;
     Real* unit = units_.data() + position * unit_stride(O, Z);
-    for (int i = 0; i < O; ++i) unit[i] = flat[static_cast<std::size_t>(j * O + i)];
+    for (int i = 0; i < O; ++i) unit[i] = flat.data()[std::int64_t{j} * O + i];
     unit[O] = bias[j];
     for (int z = 0; z < Z; ++z) unit[O + 1 + z] = row(out_weight + j, z, H) * drop_scale_;
   }
