@@ -15,7 +15,11 @@
 #include "tests/support/compare.h"
 #include "tests/support/training.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifndef __has_feature
+#define __has_feature(name) 0  // how clang tells; g++ defines macros
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
+    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define COUNTS_ALLOCATIONS 0  // the sanitizer owns malloc
 #else
 #define COUNTS_ALLOCATIONS 1
