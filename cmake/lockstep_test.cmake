@@ -54,7 +54,7 @@ function(lockstep_test name)
     set(properties TEST_PREFIX "${TEST_LABELS}/" ${properties} LABELS ${TEST_LABELS})
   endif()
   gtest_discover_tests(
-    ${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 WORKING_DIRECTORY
+    ${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 NO_PRETTY_VALUES WORKING_DIRECTORY
     "${PROJECT_SOURCE_DIR}" ${properties})
 endfunction()
 
