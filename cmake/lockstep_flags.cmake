@@ -20,17 +20,14 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   # GCC bug 105651: false alarms from std::string's operator+
   target_compile_options(lockstep_flags INTERFACE -Wno-restrict)
 endif()
-if(LS_WERROR)
+# the plain builds decide about warnings: instrumented code raises false alarms of its own
+if(LS_WERROR AND NOT LS_SANITIZE)
   target_compile_options(lockstep_flags INTERFACE -Werror)
 endif()
 if(LS_SANITIZE)
   target_compile_options(lockstep_flags INTERFACE -fsanitize=${LS_SANITIZE} -fno-omit-frame-pointer
                                                   -fno-sanitize-recover=all -g1)
   target_link_options(lockstep_flags INTERFACE -fsanitize=${LS_SANITIZE})
-  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    # the instrumentation hides initialisations of the standard library from this warning
-    target_compile_options(lockstep_flags INTERFACE -Wno-maybe-uninitialized)
-  endif()
 endif()
 
 # Lists a target's headers: `ninja all_verify_interface_header_sets` compiles each one alone, which
