@@ -258,7 +258,7 @@ TEST_F(Trainer, EvaluatesWhenDueAndKeepsTheBest) {
   config.updates = 9;
   config.eval_every = 2;
   config.eval_episodes = 7;
-  const float values[] = {0, 3, 8, 8, 5};
+  const float values[] = {0, 3, 8, 8, 5, 8};  // the last one is of the resumed run
   backend.evaluation = [&](const PlayRequest& r) {
     return values[r.stream.epoch - kEvaluationEpoch];
   };
