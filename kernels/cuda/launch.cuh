@@ -1,0 +1,78 @@
+// The launch seam: the one header that tells nvcc from a host compiler. Kernels are written in
+// plain CUDA on top of it and are compiled twice: by nvcc, and by g++ or clang++ against the
+// emulator of tests/emulator, whose <cuda_runtime.h> takes the place of the toolkit's.
+//
+// Rules for kernels (checked by tests/layering_test.cmake): shared memory only through the macros
+// below, launches only through launch(); warp operations with an explicit mask that every lane of
+// it reaches at the same line; no return before a later barrier; no inline PTX.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <type_traits>
+
+namespace lockstep::cuda {
+
+inline constexpr int kWarp = 32;
+inline constexpr unsigned kAllLanes = 0xffffffffu;
+
+/// Makes every launch wait for its end, so that a fault names its kernel: LS_SYNC_LAUNCHES=1.
+inline bool synchronous_launches() {
+  static const bool on = [] {
+    const char* value = std::getenv("LS_SYNC_LAUNCHES");
+    return value != nullptr && value[0] == '1';
+  }();
+  return on;
+}
+
+}  // namespace lockstep::cuda
+
+#ifdef __CUDACC__
+
+/// A kernel for blocks of at most `threads` threads.
+#define LS_KERNEL(threads) __global__ void __launch_bounds__(threads)
+/// Memory of the block: LS_SHARED(tile, float[32][4]); uninitialised.
+#define LS_SHARED(name, ...) __shared__ std::type_identity_t<__VA_ARGS__> name
+/// The `shared_bytes` of the launch as an array of T, 16-byte aligned.
+#define LS_DYNAMIC_SHARED(T, name)                                   \
+  extern __shared__ __align__(16) unsigned char ls_dynamic_shared[]; \
+  T* const name = reinterpret_cast<T*>(ls_dynamic_shared)
+
+namespace lockstep::cuda {
+
+/// Launches `kernel`; arguments are converted to its parameter types. An empty grid is no error.
+template <class... P, class... A>
+[[nodiscard]] cudaError_t launch(const char*, void (*kernel)(P...), dim3 grid, dim3 block,
+                                 std::size_t shared_bytes, cudaStream_t stream, const A&... args) {
+  if (grid.x == 0 || grid.y == 0 || grid.z == 0) return cudaSuccess;
+  kernel<<<grid, block, shared_bytes, stream>>>(static_cast<P>(args)...);
+  const cudaError_t status = cudaGetLastError();
+  if (status != cudaSuccess || !synchronous_launches()) return status;
+  return cudaStreamSynchronize(stream);
+}
+
+}  // namespace lockstep::cuda
+
+#else
+
+#define LS_KERNEL(threads) void
+#define LS_SHARED(name, ...) CUEMU_SHARED(name, __VA_ARGS__)
+#define LS_DYNAMIC_SHARED(T, name) CUEMU_DYNAMIC_SHARED(T, name)
+
+namespace lockstep::cuda {
+
+template <class... P, class... A>
+[[nodiscard]] cudaError_t launch(const char* name, void (*kernel)(P...), dim3 grid, dim3 block,
+                                 std::size_t shared_bytes, cudaStream_t stream, const A&... args) {
+  if (grid.x == 0 || grid.y == 0 || grid.z == 0) return cudaSuccess;
+  const cudaError_t status =
+      cuemu::launch(name, kernel, grid, block, shared_bytes, stream, static_cast<P>(args)...);
+  if (status != cudaSuccess || !synchronous_launches()) return status;
+  return cudaStreamSynchronize(stream);
+}
+
+}  // namespace lockstep::cuda
+
+#endif
