@@ -33,6 +33,7 @@ concept Env = requires(typename E::template State<F> state, const F (&uniform)[4
   { E::kName } -> std::convertible_to<const char*>;
   { E::kSummary } -> std::convertible_to<const char*>;
   requires E::kNumActions >= 2 && E::kNumActions <= 64;
+  requires E::kObservationSize >= 1 && E::kObservationSize <= 15;
   requires E::kMaxEpisodeSteps >= 1;
   requires E::kMinEpisodeSteps >= 1;  // a proven bound: start states are drawn that much ahead
   requires E::kMaxAbsReward >

@@ -75,7 +75,7 @@ class Backend {
                           Record<float>* record) = 0;
 
   /// Steps environments with the caller's actions.
-  virtual void step(const cpu::StepBuffers& buffers) = 0;
+  virtual void step(const StepBuffers& buffers) = 0;
 };
 
 /// Errors: DeviceUnavailable if the device of the configuration is not there.

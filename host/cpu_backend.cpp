@@ -200,7 +200,7 @@ PlayResult CpuBackend::play(const std::vector<float>& parameters, const PlayRequ
   return result;
 }
 
-void CpuBackend::step(const cpu::StepBuffers& buffers) {
+void CpuBackend::step(const StepBuffers& buffers) {
   parallel_for((buffers.num_envs + kGroup - 1) / kGroup, tuning_.threads,
                [&](std::int64_t group, int) { ops_->step(buffers, group); },
                kStepGroupsWorthAThread);

@@ -30,7 +30,7 @@ class CpuBackend : public Backend {
   UpdateResult update(std::uint32_t epoch, double lr) override;
   PlayResult play(const std::vector<float>& parameters, const PlayRequest& request,
                   Record<float>* record) override;
-  void step(const cpu::StepBuffers& buffers) override;
+  void step(const StepBuffers& buffers) override;
 
   // The parts of update(), in order; public for tests and benchmarks.
   void rollout(std::uint32_t epoch);

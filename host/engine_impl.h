@@ -43,7 +43,7 @@ struct Stepper {
   struct How {
     bool reset_only, same_step;
   };
-  cpu::StepBuffers buffers(std::uint64_t seed, How how) {
+  StepBuffers buffers(std::uint64_t seed, How how) {
     return {N,
             {seed, kSteppingEpoch},
             state.data(),

@@ -15,11 +15,12 @@ namespace lockstep {
 inline constexpr int kGroup = 16;        // environments of a group
 inline constexpr int kPartials = 8;      // R, interleaved partial sums of a logit
 inline constexpr int kMaxHidden = 4096;  // largest H with dropout
+inline constexpr int kMaxObservation = 15;
 inline constexpr int kFlushSteps = 256;  // F, adds into one int32 accumulator between flushes
 inline constexpr float kQuantisedLimit = 8388607.0f;  // L = floor((2^31 - 1) / F)
 
 /// Logits evaluated per step: two actions need one, the log-odds of action 1.
-constexpr int logits_of(int num_actions) { return num_actions == 2 ? 1 : num_actions; }
+LS_HD constexpr int logits_of(int num_actions) { return num_actions == 2 ? 1 : num_actions; }
 
 template <class Real>
 struct Record {
@@ -62,7 +63,7 @@ struct PolicyView {
 };
 
 /// Floats a unit takes in PolicyView::units.
-constexpr int unit_stride(int O, int Z) { return (O + 1 + Z + 3) / 4 * 4; }
+LS_HD constexpr int unit_stride(int O, int Z) { return (O + 1 + Z + 3) / 4 * 4; }
 
 enum class ActionChoice : std::uint8_t { kSample, kGreedy, kEpsilon };
 
@@ -121,10 +122,28 @@ struct GradientArgs {
   Record<Real> record;  // obs and logits null: replayed from start states and actions
   Real mean;            // g = ((A - mean) * inv_std) * d
   Real inv_std;
-  Real entropy_coef;    // added to the logit gradient of every valid step
-  float scale[16];      // [O + 1] 2^k per component: observations, then 1
-  float loss_scale;     // 2^k of -A log pi; largest magnitudes never saturate
-  float entropy_scale;  // 2^k of the entropy
+  Real entropy_coef;                 // added to the logit gradient of every valid step
+  float scale[kMaxObservation + 1];  // [O + 1] 2^k per component: observations, then 1
+  float loss_scale;                  // 2^k of -A log pi; largest magnitudes never saturate
+  float entropy_scale;               // 2^k of the entropy
+};
+
+/// State of environments stepped with the caller's actions; group layout, lane innermost.
+struct StepBuffers {
+  std::int64_t num_envs;  // N
+  RandomStream stream;
+  float* state;                // [G][S][16]
+  std::int32_t* steps;         // [16 G] steps done in the episode
+  std::uint32_t* number;       // [16 G] episode number
+  const std::uint8_t* action;  // [16 G]
+  const std::uint8_t* reset;   // [16 G] 1: start a new episode instead of stepping
+  bool reset_only;             // step nothing, only reset
+  bool same_step;              // restart ended environments at once
+  float* obs;                  // [G][O][16] after the step (and restart)
+  float* final_obs;            // [G][O][16] before a same-step restart
+  float* reward;               // [16 G]
+  std::uint8_t* terminated;    // [16 G]
+  std::uint8_t* truncated;     // [16 G]
 };
 
 }  // namespace lockstep

@@ -55,7 +55,7 @@ class ScriptedBackend : public Backend {
     result.score.assign(static_cast<std::size_t>(request.num_envs), evaluation(request));
     return result;
   }
-  void step(const cpu::StepBuffers&) override {}
+  void step(const StepBuffers&) override {}
 
  private:
   TrainingState state_;
