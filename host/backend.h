@@ -5,24 +5,23 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "host/config.h"
 #include "host/environments.h"
 #include "host/policy_parameters.h"
+#include "kernels/update_plan.h"
 
 namespace lockstep {
 
 /// Everything that changes from update to update and is not in the log: what a checkpoint holds.
-struct TrainingState {
+struct TrainingState : RunningState {
   std::vector<float> parameters;     // PolicyShape's flat layout
   std::vector<float> first_moment;   // Adam's exp_avg, or the momentum buffer
   std::vector<float> second_moment;  // Adam's exp_avg_sq, RMSProp's square_avg
-  double beta1_power = 1;            // beta1^t, a running product
-  double beta2_power = 1;
-  double lr_factor = 1;     // exponential decay, a running product
-  double running_mean = 0;  // baseline running_mean
+  double lr_factor = 1;              // exponential decay, a running product
 };
 
 /// What one update tells.
@@ -37,6 +36,22 @@ struct UpdateResult {
   int rescalings = 0;                 // times the gradient saturated and was computed again
 };
 
+/// The constants of a run's updates. `quantised` numbers: kernels/fixed_point.h.
+UpdatePlan update_plan(const Config& config, const cpu::EnvironmentFacts& facts);
+
+/// Messages of NumericError, the same on every backend.
+namespace numeric_error {
+inline constexpr const char* kReturnRange =
+    "a return is not finite or exceeds the environment's reward bound";
+inline constexpr const char* kSaturated =
+    "the gradient stays saturated after 16 rescalings: an observation is beyond its limit or not "
+    "finite";
+inline constexpr const char* kGradient = "the gradient is not finite";
+inline constexpr const char* kParameter =
+    "a parameter became NaN or infinite; a smaller --lr may help";
+}  // namespace numeric_error
+inline constexpr int kMaxRescalings = 16;
+
 /// A rollout outside training: evaluation or throughput.
 struct PlayRequest {
   std::int64_t num_envs = 0;
@@ -46,7 +61,6 @@ struct PlayRequest {
   ActionChoice choice = ActionChoice::kGreedy;
   float epsilon = 0;
   RandomStream stream{};
-  bool keep = false;  // record the trajectory
 };
 
 /// Results by environment; records in the layout of kernels/trajectory.h.
@@ -65,12 +79,15 @@ class Backend {
   virtual void upload(const TrainingState& state) = 0;
   virtual TrainingState download() const = 0;
 
-  /// One update: rollout, returns, gradient, optimiser.
-  /// Errors: NumericError if anything becomes NaN or infinite, or the gradient stays saturated; the
-  /// state is then the one before the update.
-  virtual UpdateResult update(std::uint32_t epoch, double lr) = 0;
+  /// Consecutive updates from number `epoch` on, each a rollout, returns, gradient and a step of
+  /// the optimiser with its rate of `lr`. Does at least one and tells how many by the results; a
+  /// device does them without a round trip to the host. Errors: NumericError if anything becomes
+  /// NaN or infinite, or the gradient stays saturated; the state is then the one before that
+  /// update. Updates done before it are returned first; the next call throws.
+  virtual std::vector<UpdateResult> updates(std::uint32_t epoch, std::span<const double> lr) = 0;
+  UpdateResult update(std::uint32_t epoch, double lr) { return updates(epoch, {&lr, 1}).front(); }
 
-  /// Plays with given parameters, beside training. `record` is filled when the request says keep.
+  /// Plays with given parameters, beside training; records the trajectory in a `record` not null.
   virtual PlayResult play(const std::vector<float>& parameters, const PlayRequest& request,
                           Record<float>* record) = 0;
 

@@ -13,13 +13,6 @@ namespace {
 
 constexpr int kStepGroupsWorthAThread = 256;  // one step of 16 environments takes some 50 ns
 
-/// Bound on |return| of any episode.
-double bound_of_returns(double gamma, double max_abs_reward, int steps) {
-  double bound = 0;
-  for (int t = 0; t < steps; ++t) bound = bound * gamma + max_abs_reward;
-  return bound;
-}
-
 bool all_finite(std::span<const float> values) {
   return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
 }
@@ -35,9 +28,7 @@ CpuBackend::CpuBackend(const Config& config, const EnvironmentEntry& environment
       shape_(policy_shape(config, environment)),
       packed_(shape_, {config.activation, config.dropout}),
       play_packed_(shape_, {config.activation, 0.0}),
-      return_bound_(bound_of_returns(config.gamma,
-                                     static_cast<double>(environment.facts->max_abs_reward),
-                                     environment.facts->max_episode_steps)) {}
+      plan_(update_plan(config, *environment.facts)) {}
 
 void CpuBackend::upload(const TrainingState& state) { state_ = state; }
 
@@ -131,7 +122,11 @@ void CpuBackend::collect_episodes(UpdateResult& result) const {
   }
 }
 
-UpdateResult CpuBackend::update(std::uint32_t epoch, double lr) {
+std::vector<UpdateResult> CpuBackend::updates(std::uint32_t epoch, std::span<const double> lr) {
+  return {one_update(epoch, lr.front())};
+}
+
+UpdateResult CpuBackend::one_update(std::uint32_t epoch, double lr) {
   before_ = state_;  // same sizes: copied without allocation
   try {
     UpdateResult result;
@@ -151,10 +146,10 @@ UpdateResult CpuBackend::update(std::uint32_t epoch, double lr) {
         total(layout.entropy(), last_args_.entropy_scale) / static_cast<double>(valid_steps_);
     result.grad_norm =
         std::sqrt(sum_of_squares(gradient_.data(), static_cast<std::int64_t>(gradient_.size())));
-    if (!std::isfinite(result.grad_norm)) throw NumericError("the gradient is not finite");
+    if (!std::isfinite(result.grad_norm)) throw NumericError(numeric_error::kGradient);
     apply(lr, result.grad_norm);
     if (!all_finite(state_.parameters) || !all_finite(state_.second_moment)) {
-      throw NumericError("a parameter became NaN or infinite; a smaller --lr may help");
+      throw NumericError(numeric_error::kParameter);
     }
     return result;
   } catch (...) {

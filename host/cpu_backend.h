@@ -27,12 +27,13 @@ class CpuBackend : public Backend {
   std::string name() const override { return "cpu"; }
   void upload(const TrainingState& state) override;
   TrainingState download() const override { return state_; }
-  UpdateResult update(std::uint32_t epoch, double lr) override;
+  /// One update a call: a log point costs the CPU nothing.
+  std::vector<UpdateResult> updates(std::uint32_t epoch, std::span<const double> lr) override;
   PlayResult play(const std::vector<float>& parameters, const PlayRequest& request,
                   Record<float>* record) override;
   void step(const StepBuffers& buffers) override;
 
-  // The parts of update(), in order; public for tests and benchmarks.
+  // The parts of an update, in order; public for tests and benchmarks.
   void rollout(std::uint32_t epoch);
   void estimate();                          // returns, baseline, normalisation
   int gradient();                           // -> gradient_view(); returns the rescalings needed
@@ -41,9 +42,8 @@ class CpuBackend : public Backend {
   const Record<float>& record() const { return buffers_.record(); }
   std::span<const float> gradient_view() const { return gradient_; }
   const PolicyShape& shape() const { return shape_; }
-  Moments advantage_moments() const { return {mean_, inv_std_}; }
-  /// Largest |advantage| after normalisation, and the scales the last gradient was quantised with.
-  double largest_advantage() const;
+  Moments advantage_moments() const { return moments_; }
+  /// The scales the last gradient was quantised with.
   std::span<const float> gradient_scales() const;
 
  private:
@@ -52,6 +52,7 @@ class CpuBackend : public Backend {
   bool accumulate(const GradientArgs<float>& args);
   GradientArgs<float> gradient_args(int bits_dropped) const;
   void collect_episodes(UpdateResult& result) const;
+  UpdateResult one_update(std::uint32_t epoch, double lr);
 
   Config config_;
   const EnvironmentEntry* environment_;
@@ -61,7 +62,7 @@ class CpuBackend : public Backend {
   PackedPolicy packed_;           // training
   PackedPolicy play_packed_;      // evaluation: no dropout
   TrainingState state_, before_;  // before_: the state a failed update goes back to
-  double return_bound_;
+  UpdatePlan plan_;
 
   RolloutBuffers buffers_;
   RandomStream stream_{};
@@ -77,7 +78,7 @@ class CpuBackend : public Backend {
   std::vector<std::int64_t> sums_;                         // merged
   std::vector<float> gradient_;
   GradientArgs<float> last_args_{};
-  double mean_ = 0, inv_std_ = 1;
+  Moments moments_{0, 1};
   float largest_ = 0;
   std::int64_t valid_steps_ = 0;
 };

@@ -9,13 +9,7 @@
 namespace lockstep {
 namespace {
 
-constexpr int kMaxRescalings = 16;
 constexpr int kGroupsWorthAThread = 16;  // of the estimates: some 100 us at 500 steps
-
-/// Bound on the entropy term's share of a logit gradient, per unit of its coefficient.
-double bound_of_entropy_slope(int num_actions) {
-  return num_actions == 2 ? 0.25 : std::log(static_cast<double>(num_actions)) + 1.0;
-}
 
 void merge(ReturnSums& into, const ReturnSums& from) {
   into.count += from.count;
@@ -26,50 +20,36 @@ void merge(ReturnSums& into, const ReturnSums& from) {
   into.largest = std::max(into.largest, from.largest);
 }
 
-uint128 squares_of(const ReturnSums& sums) {
-  return (static_cast<uint128>(sums.squares_high) << 32) + static_cast<uint128>(sums.squares_low);
-}
-
 }  // namespace
 
 void CpuBackend::estimate() {
-  const float return_scale = scale_for_bound(return_bound_);
-  const bool by_time = config_.baseline == Baseline::kTimeMean;
+  const bool by_time = plan_.baseline == BaselineRule::kTimeMean;
   for (auto& sums : time_sums_) std::fill(sums.begin(), sums.end(), 0);
   std::fill(return_sums_.begin(), return_sums_.end(), ReturnSums{});
   parallel_for(
       record().groups, tuning_.threads,
       [&](std::int64_t group, int thread) {
         const auto i = static_cast<std::size_t>(thread);
-        const ReturnArgs<float> args{
-            record(), static_cast<float>(config_.gamma),
-            config_.returns == ReturnKind::kFull ? ReturnMode::kFull : ReturnMode::kStepwise,
-            return_scale, by_time ? time_sums_[i].data() : nullptr};
+        const ReturnArgs<float> args{record(), plan_.gamma, plan_.returns, plan_.return_scale,
+                                     by_time ? time_sums_[i].data() : nullptr};
         ops_->returns(args, group, return_sums_[i]);
       },
       kGroupsWorthAThread);
   ReturnSums returns;
   for (const ReturnSums& part : return_sums_) merge(returns, part);
-  const double batch_mean = moments(returns.count, returns.sum, 0, return_scale, false).mean;
 
   BaselineArgs<float> args{};
   args.record = record();
-  args.scale = scale_for_bound(2 * return_bound_);
-  args.per_episode = config_.normalize == Normalize::kEpisode;
-  args.sample_std = config_.std_kind == StdKind::kSample;
-  if (config_.baseline == Baseline::kBatchMean) args.constant = static_cast<float>(batch_mean);
-  if (config_.baseline == Baseline::kRunningMean) {
-    args.constant = static_cast<float>(state_.running_mean);
-    // a batch without a finished episode has no mean
-    if (returns.count > 0) state_.running_mean = 0.9 * state_.running_mean + 0.1 * batch_mean;
-  }
+  args.scale = plan_.advantage_scale;
+  args.per_episode = plan_.normalize == NormalizeRule::kEpisode;
+  args.sample_std = plan_.sample_std;
+  args.constant = constant_baseline(plan_, returns, state_);
+  advance_running_mean(plan_, returns, state_);
   if (by_time) {
     for (std::size_t t = 0; t < baseline_.size(); ++t) {
       std::int64_t sum = 0;
       for (const auto& sums : time_sums_) sum += sums[t];
-      baseline_[t] =
-          static_cast<float>(static_cast<double>(sum) / static_cast<double>(return_scale) /
-                             static_cast<double>(config_.envs));
+      baseline_[t] = time_baseline(plan_, sum);
     }
     args.baseline = baseline_.data();
   }
@@ -83,22 +63,11 @@ void CpuBackend::estimate() {
   ReturnSums advantages;
   for (const ReturnSums& part : return_sums_) merge(advantages, part);
   if (returns.saturated || advantages.saturated) {
-    throw NumericError("a return is not finite or exceeds the environment's reward bound");
+    throw NumericError(numeric_error::kReturnRange);
   }
   largest_ = advantages.largest;
   valid_steps_ = returns.count;
-  mean_ = 0;
-  inv_std_ = 1;
-  if (config_.normalize == Normalize::kBatch || config_.normalize == Normalize::kScale) {
-    const Moments m = moments(advantages.count, advantages.sum, squares_of(advantages), args.scale,
-                              args.sample_std);
-    inv_std_ = m.inv_std;
-    if (config_.normalize == Normalize::kBatch) mean_ = m.mean;
-  }
-}
-
-double CpuBackend::largest_advantage() const {
-  return (static_cast<double>(largest_) + std::abs(mean_)) * inv_std_;
+  moments_ = normalisation(plan_, advantages);
 }
 
 std::span<const float> CpuBackend::gradient_scales() const {
@@ -112,20 +81,7 @@ GradientArgs<float> CpuBackend::gradient_args(int bits_dropped) const {
   args.episodic = config_.horizon == 0;
   args.policy = packed_.view();
   args.record = record();
-  args.mean = static_cast<float>(mean_);
-  args.inv_std = static_cast<float>(inv_std_);
-  args.entropy_coef = static_cast<float>(config_.entropy_coef);
-  // float rounding of the operands may exceed the bound by a little
-  const double advantage = largest_advantage() * (1 + 1e-5);
-  const double slope = advantage + config_.entropy_coef * bound_of_entropy_slope(shape_.A) + 1e-30;
-  const float drop = static_cast<float>(std::ldexp(1.0, -bits_dropped));
-  for (int i = 0; i <= shape_.O; ++i) {
-    const double limit =
-        i < shape_.O ? static_cast<double>(environment_->facts->observation_limit[i]) : 1.0;
-    args.scale[i] = scale_for_bound(slope * limit) * drop;
-  }
-  args.loss_scale = scale_for_bound(advantage * static_cast<double>(kMaxNegLogProb) + 1e-30);
-  args.entropy_scale = scale_for_bound(std::log(static_cast<double>(shape_.A)) * (1 + 1e-5));
+  set_gradient_scales(plan_, moments_, largest_, bits_dropped, args);
   return args;
 }
 
@@ -155,10 +111,7 @@ int CpuBackend::gradient() {
   int rescalings = 0;
   last_args_ = gradient_args(0);
   while (!accumulate(last_args_)) {
-    if (++rescalings > kMaxRescalings) {
-      throw NumericError("the gradient stays saturated after " + std::to_string(kMaxRescalings) +
-                         " rescalings: an observation is beyond its limit or not finite");
-    }
+    if (++rescalings > kMaxRescalings) throw NumericError(numeric_error::kSaturated);
     last_args_ = gradient_args(rescalings);
   }
   double episodes = 0;
@@ -179,36 +132,7 @@ int CpuBackend::gradient() {
 }
 
 void CpuBackend::apply(double lr, double grad_norm) {
-  OptimizerArgs args{};
-  args.grad_scale = 1.0f;
-  if (config_.max_grad_norm > 0) {
-    args.grad_scale = static_cast<float>(std::min(1.0, config_.max_grad_norm / (grad_norm + 1e-6)));
-  }
-  args.lr = static_cast<float>(lr);
-  args.shrink = static_cast<float>(1.0 - lr * config_.decoupled_weight_decay);
-  args.weight_decay = static_cast<float>(config_.weight_decay);
-  args.momentum = static_cast<float>(config_.momentum);
-  args.eps = static_cast<float>(config_.eps);
-  double square_decay = config_.beta2;
-  switch (config_.optimizer) {
-    case OptimizerKind::kAdam:
-      args.rule = OptimizerRule::kAdam;
-      state_.beta1_power *= config_.beta1;
-      state_.beta2_power *= config_.beta2;
-      args.lr = static_cast<float>(lr / (1.0 - state_.beta1_power));
-      args.one_minus_beta1 = static_cast<float>(1.0 - config_.beta1);
-      args.bias_correction2 = static_cast<float>(std::sqrt(1.0 - state_.beta2_power));
-      break;
-    case OptimizerKind::kSgd:
-      args.rule = OptimizerRule::kSgd;
-      break;
-    case OptimizerKind::kRmsprop:
-      args.rule = OptimizerRule::kRmsprop;
-      square_decay = config_.alpha;
-      break;
-  }
-  args.beta2 = static_cast<float>(square_decay);
-  args.one_minus_beta2 = static_cast<float>(1.0 - square_decay);
+  const OptimizerArgs args = optimizer_args(plan_.optimizer, lr, grad_norm, state_);
   for (std::size_t i = 0; i < gradient_.size(); ++i) {
     optimizer_step(args, gradient_[i], state_.parameters[i], state_.first_moment[i],
                    state_.second_moment[i]);

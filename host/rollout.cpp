@@ -61,7 +61,6 @@ RolloutResult Engine::rollout(const RolloutOptions& options) {
   request.episodic = false;
   request.random_policy = options.random_policy;
   request.choice = ActionChoice::kSample;
-  request.keep = options.keep;
   RolloutBuffers buffers;
   if (options.keep) {
     buffers = RolloutBuffers({.num_envs = e.config.envs,

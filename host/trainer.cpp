@@ -1,6 +1,7 @@
 // The training loop.
 #include "host/trainer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <numeric>
@@ -16,6 +17,8 @@ namespace lockstep {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr std::int64_t kMostUpdates = 1024;  // handed to the backend at once
 
 double mean(const auto& values) {
   if (values.empty()) return 0;
@@ -121,27 +124,52 @@ class Training {
       stop_signal_ = *hooks_.stop_signal;
       return true;
     }
-    if (progress_.reached && progress_.update >= progress_.reached_update + config_.extra_updates) {
-      return true;
-    }
+    if (at_least(progress_.update, config_.updates)) return true;
+    if (progress_.reached && progress_.update >= last_extra_update()) return true;
     time_limit_hit_ = seconds_before_ + elapsed() >= config_.time_limit;
-    return time_limit_hit_ || at_least(progress_.update, config_.updates) ||
-           at_least(progress_.episodes, config_.episodes) ||
+    if (time_limit_hit_) return true;
+    // what depends on results is tested at log points, where every backend knows them
+    if (!due(config_.log_every)) return false;
+    return at_least(progress_.episodes, config_.episodes) ||
            at_least(progress_.steps, config_.steps);
+  }
+  std::int64_t last_extra_update() const {
+    return progress_.reached_update + config_.extra_updates;
+  }
+
+  /// Rates of the updates up to the next one that something is to be done after.
+  std::vector<double> next_rates() {
+    std::int64_t end = progress_.update + kMostUpdates;
+    for (const std::int64_t every :
+         {config_.log_every, config_.eval_every, config_.checkpoint_every}) {
+      if (every > 0) end = std::min(end, (progress_.update / every + 1) * every);
+    }
+    if (config_.updates >= 0) end = std::min(end, config_.updates);
+    if (progress_.reached) end = std::min(end, last_extra_update());
+    std::vector<double> rates;
+    double factor = lr_factor_;
+    for (std::int64_t update = progress_.update; update < end; ++update, factor *= lr_step_) {
+      rates.push_back(learning_rate(config_, update, factor));
+    }
+    return rates;
   }
 
   void loop() {
     while (!stop()) {
-      const double lr = learning_rate(config_, progress_.update, lr_factor_);
-      const UpdateResult result = backend_.update(static_cast<std::uint32_t>(progress_.update), lr);
-      lr_factor_ *= lr_step_;
-      ++progress_.update;
-      progress_.episodes += static_cast<std::int64_t>(result.scores.size());
-      progress_.steps += result.steps;
-      progress_.add_scores(result.scores, config_.over);
-      const bool evaluated = evaluate_if_due();
-      if (progress_.update % config_.log_every == 0) log(result, lr, evaluated);
-      if (config_.checkpoint_every > 0 && progress_.update % config_.checkpoint_every == 0) save();
+      const std::vector<double> rates = next_rates();
+      const auto results = backend_.updates(static_cast<std::uint32_t>(progress_.update), rates);
+      for (std::size_t i = 0; i < results.size(); ++i) {
+        const UpdateResult& result = results[i];
+        lr_factor_ *= lr_step_;
+        ++progress_.update;
+        progress_.episodes += static_cast<std::int64_t>(result.scores.size());
+        progress_.steps += result.steps;
+        progress_.add_scores(result.scores, config_.over);
+        // due after the last of the updates asked for, if at all
+        const bool evaluated = evaluate_if_due();
+        if (due(config_.log_every)) log(result, rates[i], evaluated);
+        if (due(config_.checkpoint_every)) save();
+      }
     }
   }
 

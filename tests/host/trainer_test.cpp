@@ -33,11 +33,20 @@ class ScriptedBackend : public Backend {
   std::vector<std::uint32_t> epochs;
   std::vector<double> rates;
   std::vector<PlayRequest> plays;
+  std::size_t most_updates = ~std::size_t{0};  // done in one call
 
   std::string name() const override { return "scripted"; }
   void upload(const TrainingState& state) override { state_ = state; }
   TrainingState download() const override { return state_; }
-  UpdateResult update(std::uint32_t epoch, double lr) override {
+  std::vector<UpdateResult> updates(std::uint32_t epoch, std::span<const double> lr) override {
+    std::vector<UpdateResult> results;
+    for (const double rate : lr) {
+      results.push_back(one_update(epoch++, rate));
+      if (results.size() == most_updates) break;
+    }
+    return results;
+  }
+  UpdateResult one_update(std::uint32_t epoch, double lr) {
     UpdateResult result;
     result.scores = scores(epoch);
     for (const float score : result.scores) {

@@ -66,7 +66,6 @@ inline Played play(const std::vector<float>& parameters, bool random,
   request.choice = settings.choice;
   request.epsilon = settings.epsilon;
   request.stream = settings.stream;
-  request.keep = true;
   PlayResult result = backend.play(parameters, request, &record);
   return {std::move(buffers), std::move(result)};
 }
