@@ -18,17 +18,30 @@ struct DropoutMask {
   }
 };
 
-/// Draws the mask of step t, words 0 .. ceil(H/32)-1, into `word`.
+/// The words of draw `draw` of the dropout mask of step t.
 /// Random: purpose dropout, index t; p = 0.5: bit j mod 128 of draw j/128, else word j mod 4 of
-/// draw j/4. A set bit keeps the unit.
+/// draw j/4.
+template <class F>
+LS_HD PhiloxWords<typename Lanes<F>::U> dropout_words(const RandomStream& stream,
+                                                      typename Lanes<F>::U env, std::uint32_t t,
+                                                      int draw) {
+  return random_words(stream, Purpose::kDropout, static_cast<std::uint32_t>(draw), env, t);
+}
+
+/// Whether a unit with a word of its own is dropped: 24-bit words compare as floats without loss.
+template <class F>
+LS_HD auto is_dropped(typename Lanes<F>::U word, std::uint32_t drop_below) {
+  return to_float(word >> 8) < to_float(typename Lanes<F>::U(drop_below));
+}
+
+/// Draws the mask of step t, words 0 .. ceil(H/32)-1, into `word`. A set bit keeps the unit.
 template <class F, class Policy>
 LS_HD void draw_dropout(const RandomStream& stream, const Policy& policy, typename Lanes<F>::U env,
                         std::uint32_t t, typename Lanes<F>::U* word) {
   using U = typename Lanes<F>::U;
   if (policy.drop_half) {
     for (int j = 0; j < policy.hidden; j += 128) {
-      const auto r =
-          random_words(stream, Purpose::kDropout, static_cast<std::uint32_t>(j / 128), env, t);
+      const auto r = dropout_words<F>(stream, env, t, j / 128);
       for (int i = 0; i < 4 && j + 32 * i < policy.hidden; ++i) word[j / 32 + i] = r.w[i];
     }
     return;
@@ -36,17 +49,38 @@ LS_HD void draw_dropout(const RandomStream& stream, const Policy& policy, typena
   for (int j = 0; j < policy.hidden; j += 32) {
     U bits(0u);
     for (int i = 0; i < 32; i += 4) {
-      const auto r =
-          random_words(stream, Purpose::kDropout, static_cast<std::uint32_t>((j + i) / 4), env, t);
+      const auto r = dropout_words<F>(stream, env, t, (j + i) / 4);
       for (int k = 0; k < 4; ++k) {
-        // 24-bit words compare as floats without loss
-        const auto dropped = to_float(r.w[k] >> 8) < to_float(U(policy.drop_below));
+        const auto dropped = is_dropped<F>(r.w[k], policy.drop_below);
         bits = bits ^ select(dropped, U(0u), U(1u << (i + k)));
       }
     }
     word[j / 32] = bits;
   }
 }
+
+/// The same mask without an array, for one environment whose units are visited in ascending order,
+/// each once: words are drawn where the walk comes to them.
+struct DropoutWalk {
+  RandomStream stream;
+  std::uint32_t drop_below;
+  bool half;
+  std::uint32_t env, t;
+  PhiloxWords<std::uint32_t> words;
+
+  LS_HD bool kept(int unit) {
+    if (!half) {
+      if (unit % 4 == 0) words = dropout_words<float>(stream, env, t, unit / 4);
+      return !is_dropped<float>(words.w[unit % 4], drop_below);
+    }
+    if (unit % 128 == 0) {
+      words = dropout_words<float>(stream, env, t, unit / 128);
+    } else if (unit % 32 == 0) {
+      for (int i = 0; i < 3; ++i) words.w[i] = words.w[i + 1];
+    }
+    return ((words.w[0] >> (unit % 32)) & 1u) != 0;
+  }
+};
 
 /// Pre-activation of one unit: fma(w0, o0, fma(w1, o1, ... fma(wn, on, b))).
 template <class F, int O>
@@ -61,15 +95,65 @@ LS_HD F activate(F h, F leak) {
   return select(h > F(0), h, leak * h);
 }
 
+/// Units are stored with this alignment, in bytes, so that a thread loads four numbers at once.
+inline constexpr int kUnitAlignment = 16;
+
+/// Adds up partial sums [kFirst, kFirst + kCount) of the logits of V packs: a binary tree walked
+/// depth first, so that few sums are alive, with kInFlight chains of fma side by side at a leaf.
+template <PolicyForm kForm, int kInFlight, int kFirst, int kCount, class F, class Mask, int V,
+          int O, int Z>
+LS_HD void add_partials(const PolicyView<typename Lanes<F>::Scalar>& policy, const F (&obs)[V][O],
+                        Mask* mask, F (&total)[V][Z]) {
+  if constexpr (kCount > kInFlight) {
+    F right[V][Z];
+    add_partials<kForm, kInFlight, kFirst, kCount / 2, F>(policy, obs, mask, total);
+    add_partials<kForm, kInFlight, kFirst + kCount / 2, kCount / 2, F>(policy, obs, mask, right);
+    for (int v = 0; v < V; ++v)
+      for (int z = 0; z < Z; ++z) total[v][z] = total[v][z] + right[v][z];
+  } else {
+    using Real = typename Lanes<F>::Scalar;
+    constexpr int kStride = unit_stride(O, Z);
+    const bool dropout = kForm == PolicyForm::kGeneral && policy.drop_below != 0;
+    F sum[kCount][V][Z];
+    for (int r = 0; r < kCount; ++r)
+      for (int v = 0; v < V; ++v)
+        for (int z = 0; z < Z; ++z) sum[r][v][z] = F(0);
+    const Real* unit = policy.units + kFirst * policy.chain * kStride;
+    for (int k = 0; k < policy.chain; ++k, unit += kStride) {
+      for (int r = 0; r < kCount; ++r) {
+        const Real* w = static_cast<const Real*>(
+            __builtin_assume_aligned(unit + r * policy.chain * kStride, kUnitAlignment));
+        for (int v = 0; v < V; ++v) {
+          F h = hidden_unit<F, O>(w, obs[v]);
+          if constexpr (kForm == PolicyForm::kRelu) {
+            h = max(h, F(0));
+          } else {
+            h = activate(h, F(policy.leak));
+            if (dropout) h = select(mask[v].kept(kFirst + r + kPartials * k), h, F(0));
+          }
+          for (int z = 0; z < Z; ++z) sum[r][v][z] = fma(F(w[O + 1 + z]), h, sum[r][v][z]);
+        }
+      }
+    }
+    for (int stride = 1; stride < kCount; stride *= 2)
+      for (int r = 0; r < kCount; r += 2 * stride)
+        for (int v = 0; v < V; ++v)
+          for (int z = 0; z < Z; ++z) sum[r][v][z] = sum[r][v][z] + sum[r + stride][v][z];
+    for (int v = 0; v < V; ++v)
+      for (int z = 0; z < Z; ++z) total[v][z] = sum[0][v][z];
+  }
+}
+
 /// Logits of V packs of environments.
 ///
 /// Shapes:   obs [V][O], logits [V][Z] out; `mask` [V], read by the general form with dropout only
+///           (a DropoutMask, or with kInFlight = kPartials a DropoutWalk)
 /// Result:   bitwise. A logit is kPartials interleaved fma chains from +0 over units r, r + 8, ...,
 ///           a binary tree over them with strides 1, 2, 4, then the bias.
 /// Cost:     H * (O + Z) fma + H max per environment
-template <PolicyForm kForm, int kInFlight, class F, int V, int O, int Z>
+template <PolicyForm kForm, int kInFlight, class F, int V, int O, int Z, class Mask>
 LS_HD void policy_logits(const PolicyView<typename Lanes<F>::Scalar>& policy, const F (&obs)[V][O],
-                         const DropoutMask<F>* mask, F (&logits)[V][Z]) {
+                         Mask* mask, F (&logits)[V][Z]) {
   if constexpr (kForm == PolicyForm::kLinear) {
     for (int v = 0; v < V; ++v) {
       for (int z = 0; z < Z; ++z) {
@@ -77,41 +161,9 @@ LS_HD void policy_logits(const PolicyView<typename Lanes<F>::Scalar>& policy, co
       }
     }
   } else {
-    constexpr int kStride = unit_stride(O, Z);
-    const bool dropout = kForm == PolicyForm::kGeneral && policy.drop_below != 0;
-    F partial[kPartials][V][Z];
-    for (int r0 = 0; r0 < kPartials; r0 += kInFlight) {
-      F sum[kInFlight][V][Z];
-      for (int r = 0; r < kInFlight; ++r)
-        for (int v = 0; v < V; ++v)
-          for (int z = 0; z < Z; ++z) sum[r][v][z] = F(0);
-      const auto* unit = policy.units + r0 * policy.chain * kStride;
-      for (int k = 0; k < policy.chain; ++k, unit += kStride) {
-        for (int r = 0; r < kInFlight; ++r) {
-          const auto* w = unit + r * policy.chain * kStride;
-          for (int v = 0; v < V; ++v) {
-            F h = hidden_unit<F, O>(w, obs[v]);
-            if constexpr (kForm == PolicyForm::kRelu) {
-              h = max(h, F(0));
-            } else {
-              h = activate(h, F(policy.leak));
-              if (dropout) h = select(mask[v].kept(r0 + r + kPartials * k), h, F(0));
-            }
-            for (int z = 0; z < Z; ++z) sum[r][v][z] = fma(F(w[O + 1 + z]), h, sum[r][v][z]);
-          }
-        }
-      }
-      for (int r = 0; r < kInFlight; ++r)
-        for (int v = 0; v < V; ++v)
-          for (int z = 0; z < Z; ++z) partial[r0 + r][v][z] = sum[r][v][z];
-    }
-    for (int v = 0; v < V; ++v) {
-      for (int z = 0; z < Z; ++z) {
-        const F a = (partial[0][v][z] + partial[1][v][z]) + (partial[2][v][z] + partial[3][v][z]);
-        const F b = (partial[4][v][z] + partial[5][v][z]) + (partial[6][v][z] + partial[7][v][z]);
-        logits[v][z] = (a + b) + F(policy.output_bias[z]);
-      }
-    }
+    add_partials<kForm, kInFlight, 0, kPartials, F>(policy, obs, mask, logits);
+    for (int v = 0; v < V; ++v)
+      for (int z = 0; z < Z; ++z) logits[v][z] = logits[v][z] + F(policy.output_bias[z]);
   }
 }
 

@@ -72,4 +72,70 @@ LS_HD void restart(Episode<E, F>& episode, typename Lanes<F>::M ended,
   episode.number = episode.number + select(ended, U(1u), U(0u));
 }
 
+/// How many steps ahead a start state may be drawn: no episode is shorter, so none ends twice
+/// between two draws.
+template <class E>
+inline constexpr int kDrawAhead = E::kMinEpisodeSteps >= 8   ? 8
+                                  : E::kMinEpisodeSteps >= 4 ? 4
+                                                             : 1;
+
+/// Rewards of an environment in a rollout; unused where every step's reward is 1.
+template <class F>
+struct Scores {
+  F running;   // of the episode under way
+  F finished;  // summed over finished episodes
+};
+
+/// Steps and adds the reward to the running score.
+template <class E, class F>
+LS_HD StepOutcome<F> advance_and_score(Episode<E, F>& episode, Scores<F>& scores,
+                                       ActionOf<F, E::kNumActions> action) {
+  const StepOutcome<F> out = advance<E, F>(episode, action);
+  if constexpr (!E::kConstantReward) scores.running = scores.running + out.reward;
+  return out;
+}
+
+/// Moves the running score of episodes that ended to the finished ones.
+template <class E, class F>
+LS_HD void close_scores(Scores<F>& scores, typename Lanes<F>::M ended) {
+  if constexpr (!E::kConstantReward) {
+    scores.finished = select(ended, scores.finished + scores.running, scores.finished);
+    scores.running = select(ended, F(0), scores.running);
+  }
+}
+
+/// After the step of an episodic rollout. A finished lane stands still: nothing it computes can
+/// overflow, and its steps remain.
+template <class E, class F>
+LS_HD void stand_still(Episode<E, F>& episode, const Episode<E, F>& before,
+                       typename Lanes<F>::M ended) {
+  episode.state = select_state<E, F>(before.alive, episode.state, before.state);
+  episode.steps = select(before.alive, episode.steps, before.steps);
+  episode.alive = before.alive & !ended;
+}
+
+/// What a rollout of t steps reports of an environment.
+template <class F>
+struct Finished {
+  F score;                     // sum of rewards over finished episodes
+  typename Lanes<F>::I steps;  // of finished episodes
+  typename Lanes<F>::I episodes;
+};
+
+/// All steps but those of the episode under way belong to finished episodes.
+template <class E, bool kEpisodic, class F>
+LS_HD Finished<F> finished_of(const Episode<E, F>& episode, const Scores<F>& scores, int t) {
+  using I = typename Lanes<F>::I;
+  Finished<F> out;
+  if constexpr (kEpisodic) {
+    out.episodes = select(episode.alive, I(0), I(1));
+    out.steps = select(episode.alive, I(0), episode.steps);
+  } else {
+    out.episodes = as_signed(episode.number);
+    out.steps = I(t) - episode.steps;
+  }
+  out.score = E::kConstantReward ? to_real<F>(out.steps) : scores.finished;
+  return out;
+}
+
 }  // namespace lockstep

@@ -4,9 +4,9 @@
 // speed). Compiled once per instruction set.
 #pragma once
 
+#include "kernels/choose_action.h"
 #include "kernels/policy.h"
 #include "kernels/rollout_step.h"
-#include "kernels/sample_action.h"
 
 namespace lockstep::cpu {
 
@@ -54,30 +54,6 @@ LS_HD void store_action(std::uint8_t* to, typename Lanes<F>::I action) {
   for (int i = 0; i < Lanes<F>::W; ++i) to[i] = static_cast<std::uint8_t>(lanes[i]);
 }
 
-/// Random words of the actions of steps t .. t+3 (or .. t+127 for random two-way choices).
-template <class F, int V>
-struct ActionWords {
-  typename Lanes<F>::U word[4][V];
-
-  LS_HD void draw(const RandomStream& stream, Purpose purpose, const typename Lanes<F>::U (&env)[V],
-                  std::uint32_t index) {
-    for (int v = 0; v < V; ++v) {
-      const auto r = random_words(stream, purpose, 0, env[v], index);
-      for (int i = 0; i < 4; ++i) word[i][v] = r.w[i];
-    }
-  }
-};
-
-/// Draws words when step t begins a new counter; the number of steps one counter serves is a power
-/// of two.
-template <class F, int V>
-LS_HD void refresh_words(ActionWords<F, V>& words, const RandomStream& stream, Purpose purpose,
-                         const typename Lanes<F>::U (&env)[V], int t, int steps_per_counter) {
-  if (t % steps_per_counter == 0) {
-    words.draw(stream, purpose, env, static_cast<std::uint32_t>(t / steps_per_counter));
-  }
-}
-
 /// Packs whose logits are computed together: enough independent chains of fma to hide their
 /// latency, few enough to stay in registers. More packs than these advance together, so that the
 /// chain from logit to next state is hidden too. The general form draws one dropout mask at a time.
@@ -104,32 +80,31 @@ void rollout_block(const RolloutArgs<typename Lanes<F>::Scalar>& args, std::int6
   constexpr int A = E::kNumActions;
   constexpr int Z = logits_of(A);
   constexpr bool kRandom = kForm == PolicyForm::kRandom;
-  // no episode is shorter, so none ends twice between two draws of the next start state
-  constexpr int kDrawEvery = E::kMinEpisodeSteps >= 8 ? 8 : E::kMinEpisodeSteps >= 4 ? 4 : 1;
-  constexpr int kStepsPerCounter = kRandom && A == 2 ? 128 : 4;
-  constexpr Purpose kPurpose = kRandom ? Purpose::kRandomAction : Purpose::kAction;
+  using Words = ActionWords<kForm, A>;
 
   const auto& record = args.record;
   RecordCursor<F, V> cursor(record, first_env);
   const bool recording = cursor.enabled();
   U env[V];
   Episode<E, F> episode[V];
-  F score[V], finished_score[V];
+  Scores<F> scores[V];
   for (int v = 0; v < V; ++v) {
     env[v] = U(static_cast<std::uint32_t>(first_env + v * W)) + Lanes<F>::numbers();
     const std::int64_t left = args.num_envs - (first_env + v * W);
     const std::uint32_t used = left >= W ? ~0u : left <= 0 ? 0u : (1u << left) - 1u;
     episode[v] = {start_state<E, F>(args.stream, env[v], U(0u)), I(0), U(0u), Lanes<F>::mask(used)};
-    score[v] = finished_score[v] = F(0);
+    scores[v] = {F(0), F(0)};
   }
 
-  ActionWords<F, V> words;
+  PhiloxWords<U> words[V];
   typename E::template State<F> next_start[V];
   DropoutMask<F> dropout;
   int t = 0;
   for (; t < args.T; ++t) {
-    refresh_words(words, args.stream, kPurpose, env, t, kStepsPerCounter);
-    if (!kEpisodic && t % kDrawEvery == 0) {
+    if (t % Words::kSteps == 0) {
+      for (int v = 0; v < V; ++v) words[v] = Words::draw(args.stream, env[v], t);
+    }
+    if (!kEpisodic && t % kDrawAhead<E> == 0) {
       for (int v = 0; v < V; ++v) {
         next_start[v] = start_state<E, F>(args.stream, env[v], episode[v].number + U(1u));
       }
@@ -153,34 +128,13 @@ void rollout_block(const RolloutArgs<typename Lanes<F>::Scalar>& args, std::int6
     cursor.clear_bits();
     bool running = false;
     for (int v = 0; v < V; ++v) {
-      ActionOf<F, A> action;
-      if constexpr (kRandom && A == 2) {
-        action = ((words.word[(t >> 5) & 3][v] >> (t & 31)) & U(1u)) != U(0u);
-      } else if constexpr (kRandom) {
-        action = scale_to_action<F, A>(words.word[t & 3][v]);
-      } else if (args.choice == ActionChoice::kSample) {
-        action = sampled_action<F, A>(logits[v], words.word[t & 3][v]);
-      } else {
-        action = greedy_action<F, A>(logits[v]);
-        if (args.choice == ActionChoice::kEpsilon) {
-          action = explore<F, A>(args.stream, env[v], static_cast<std::uint32_t>(t), args.epsilon,
-                                 action);
-        }
-      }
-
+      const auto action =
+          choose_action<kForm, F, A>(args, env[v], t, logits[v], words[v].w[Words::word_of(t)]);
       const Episode<E, F> before = episode[v];
-      const StepOutcome<F> out = advance<E, F>(episode[v], action);
-      if constexpr (!E::kConstantReward) {
-        score[v] = score[v] + out.reward;
-        finished_score[v] = select(out.ended, finished_score[v] + score[v], finished_score[v]);
-        score[v] = select(out.ended, F(0), score[v]);
-        if (recording) store(cursor.at(record.reward, v, t, 1, 0), out.reward);
-      }
+      const StepOutcome<F> out = advance_and_score<E, F>(episode[v], scores[v], action);
+      close_scores<E, F>(scores[v], out.ended);
       if constexpr (kEpisodic) {
-        // a finished lane stands still: nothing it computes can overflow, and its steps remain
-        episode[v].state = select_state<E, F>(before.alive, episode[v].state, before.state);
-        episode[v].steps = select(before.alive, episode[v].steps, before.steps);
-        episode[v].alive = before.alive & !out.ended;
+        stand_still<E, F>(episode[v], before, out.ended);
         running |= any(episode[v].alive);
       } else {
         restart<E, F>(episode[v], out.ended, next_start[v]);
@@ -193,6 +147,9 @@ void rollout_block(const RolloutArgs<typename Lanes<F>::Scalar>& args, std::int6
       }
       cursor.set_bits(kTerminatedBits, v, out.terminated);
       cursor.set_bits(kTruncatedBits, v, out.truncated);
+      if constexpr (!E::kConstantReward) {
+        store(cursor.at(record.reward, v, t, 1, 0), out.reward);
+      }
       if (record.obs != nullptr) {
         for (int o = 0; o < O; ++o) store(cursor.at(record.obs, v, t, O, o), obs[v][o]);
       }
@@ -214,15 +171,10 @@ void rollout_block(const RolloutArgs<typename Lanes<F>::Scalar>& args, std::int6
   for (int g = 0; recording && g < cursor.kGroups; ++g) record.steps[cursor.group + g] = t;
   for (int v = 0; v < V; ++v) {
     const std::int64_t lane = first_env + v * W;
-    // all steps but those of the episode under way belong to finished episodes
-    const I finished_episodes =
-        kEpisodic ? select(episode[v].alive, I(0), I(1)) : as_signed(episode[v].number);
-    const I finished_steps =
-        kEpisodic ? select(episode[v].alive, I(0), episode[v].steps) : I(t) - episode[v].steps;
-    if constexpr (E::kConstantReward) finished_score[v] = to_real<F>(finished_steps);
-    store(args.score + lane, finished_score[v]);
-    store(args.length + lane, finished_steps);
-    store(args.episodes + lane, finished_episodes);
+    const Finished<F> finished = finished_of<E, kEpisodic, F>(episode[v], scores[v], t);
+    store(args.score + lane, finished.score);
+    store(args.length + lane, finished.steps);
+    store(args.episodes + lane, finished.episodes);
   }
 }
 
