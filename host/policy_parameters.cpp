@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "host/errors.h"
+#include "kernels/pack_policy.h"
 #include "kernels/philox.h"
 
 namespace lockstep {
@@ -126,30 +127,13 @@ PackedPolicyOf<Real>::PackedPolicyOf(const PolicyShape& shape, const PolicyOptio
 
 template <class Real>
 void PackedPolicyOf<Real>::pack(std::span<const Real> flat) {
-  const int O = shape_.O, A = shape_.A, H = shape_.H, Z = logits_of(A);
-  // two actions: row 1 - row 0; more: row z
-  const auto row = [&](const Real* rows, int z, std::int64_t stride) {
-    return A == 2 ? rows[stride] - rows[0] : rows[z * stride];
-  };
-  if (shape_.kind == PolicyKind::kLinear) {
-    const Real* bias = flat.data() + A * O;
-    for (int z = 0; z < Z; ++z) {
-      for (int i = 0; i < O; ++i) units_[z * (O + 1) + i] = row(flat.data() + i, z, O);
-      units_[z * (O + 1) + O] = row(bias, z, 1);
-    }
-    return;
+  const PackArgs<Real> args{flat.data(), shape_.O, shape_.A, shape_.H, chain_, drop_scale_};
+  for (int j = 0; j < args.unit_count(); ++j) {
+    for (int i = 0; i < args.unit_size(); ++i) pack_number(args, j, i, units_.data());
   }
-  const Real* bias = flat.data() + std::int64_t{H} * O;
-  const Real* out_weight = bias + H;
-  const Real* out_bias = out_weight + std::int64_t{A} * H;
-  for (int j = 0; j < H; ++j) {
-    const std::int64_t position = std::int64_t{j % kPartials} * chain_ + j / kPartials;
-    Real* unit = units_.data() + position * unit_stride(O, Z);
-    for (int i = 0; i < O; ++i) unit[i] = flat.data()[std::int64_t{j} * O + i];
-    unit[O] = bias[j];
-    for (int z = 0; z < Z; ++z) unit[O + 1 + z] = row(out_weight + j, z, H) * drop_scale_;
+  for (int z = 0; shape_.kind == PolicyKind::kMlp && z < logits_of(shape_.A); ++z) {
+    output_bias_[static_cast<std::size_t>(z)] = packed_output_bias(args, z);
   }
-  for (int z = 0; z < Z; ++z) output_bias_[static_cast<std::size_t>(z)] = row(out_bias, z, 1);
 }
 
 template <class Real>

@@ -38,36 +38,46 @@ LS_HD void write_rows(Real* rows, int A, int z, std::int64_t stride, double valu
   }
 }
 
-/// Gradient of the parameters of hidden unit j, from its walking position.
+/// Component i of logit z of the sum S of a hidden unit, by its walking position.
 template <class Real, class Acc>
-LS_HD void finish_unit(const FinishArgs<Real, Acc>& args, int position) {
+LS_HD double unit_sum(const FinishArgs<Real, Acc>& args, int position, int z, int i) {
+  const int c = z * (args.O + 1) + i;
+  const double active = Acc::value(args.sums[args.layout.active(position) + c], args.scale[i]);
+  if (args.policy.leak == Real(0)) return active;
+  const double leak = static_cast<double>(args.policy.leak);
+  const std::int64_t kept =
+      args.layout.has_kept ? args.layout.kept(position) + c : args.layout.all() + c;
+  return leak * Acc::value(args.sums[kept], args.scale[i]) + (1 - leak) * active;
+}
+
+/// Gradient of number i of hidden unit j, from its walking position: weight i, the bias (i = O), or
+/// the output weights of logit i - O - 1.
+template <class Real, class Acc>
+LS_HD void finish_number(const FinishArgs<Real, Acc>& args, int position, int i) {
   const int O = args.O, Z = logits_of(args.A), H = args.policy.hidden;
   const int j = position / args.policy.chain + kPartials * (position % args.policy.chain);
   if (j >= H) return;
   const Real* unit = args.policy.units + std::int64_t{position} * unit_stride(O, Z);
-  const double leak = static_cast<double>(args.policy.leak);
-  Real* weight = args.grad;
-  Real* bias = weight + std::int64_t{H} * O;
-  Real* out_weight = bias + H;
-  const auto term = [&](int z, int i) {
-    const int c = z * (O + 1) + i;
-    const double active = Acc::value(args.sums[args.layout.active(position) + c], args.scale[i]);
-    if (args.policy.leak == Real(0)) return active;
-    const std::int64_t kept =
-        args.layout.has_kept ? args.layout.kept(position) + c : args.layout.all() + c;
-    return leak * Acc::value(args.sums[kept], args.scale[i]) + (1 - leak) * active;
-  };
-  for (int i = 0; i <= O; ++i) {
-    double sum = 0;
-    for (int z = 0; z < Z; ++z) sum += static_cast<double>(unit[O + 1 + z]) * term(z, i);
-    (i < O ? weight[std::int64_t{j} * O + i] : bias[j]) = static_cast<Real>(sum / args.divisor);
+  Real* bias = args.grad + std::int64_t{H} * O;
+  double sum = 0;
+  if (i <= O) {
+    for (int z = 0; z < Z; ++z) {
+      sum += static_cast<double>(unit[O + 1 + z]) * unit_sum(args, position, z, i);
+    }
+    (i < O ? args.grad[std::int64_t{j} * O + i] : bias[j]) = static_cast<Real>(sum / args.divisor);
+    return;
   }
-  for (int z = 0; z < Z; ++z) {
-    double sum = 0;
-    for (int i = 0; i <= O; ++i) sum += static_cast<double>(unit[i]) * term(z, i);
-    write_rows(out_weight + j, args.A, z, H,
-               static_cast<double>(args.drop_scale) * sum / args.divisor);
+  const int z = i - O - 1;
+  for (int k = 0; k <= O; ++k) {
+    sum += static_cast<double>(unit[k]) * unit_sum(args, position, z, k);
   }
+  write_rows(bias + H + j, args.A, z, H, static_cast<double>(args.drop_scale) * sum / args.divisor);
+}
+
+/// Gradient of all parameters of a hidden unit, from its walking position.
+template <class Real, class Acc>
+LS_HD void finish_unit(const FinishArgs<Real, Acc>& args, int position) {
+  for (int i = 0; i <= args.O + logits_of(args.A); ++i) finish_number(args, position, i);
 }
 
 /// Gradient of the output bias, or of all parameters of the linear policy.

@@ -48,14 +48,23 @@ LS_HD void optimizer_step(const OptimizerArgs& args, float grad, float& paramete
   parameter = parameter - args.lr * m;
 }
 
-/// Sum of squares in double: 256 interleaved partial sums, then a binary tree with strides 128
-/// .. 1.
-LS_HD double sum_of_squares(const float* values, std::int64_t n) {
-  double partial[256] = {};
-  for (std::int64_t i = 0; i < n; ++i) {
-    partial[i % 256] += static_cast<double>(values[i]) * static_cast<double>(values[i]);
+/// Interleaved partial sums of sum_of_squares(); a device has a thread for each.
+inline constexpr int kSquareParts = 256;
+
+/// Partial sum `part` in double: elements part, part + kSquareParts, ...
+LS_HD double part_of_squares(const float* values, std::int64_t n, int part) {
+  double sum = 0;
+  for (std::int64_t i = part; i < n; i += kSquareParts) {
+    sum += static_cast<double>(values[i]) * static_cast<double>(values[i]);
   }
-  for (int stride = 128; stride >= 1; stride /= 2) {
+  return sum;
+}
+
+/// Sum of squares in double: the partial sums, then a binary tree with strides 128 .. 1.
+LS_HD double sum_of_squares(const float* values, std::int64_t n) {
+  double partial[kSquareParts];
+  for (int i = 0; i < kSquareParts; ++i) partial[i] = part_of_squares(values, n, i);
+  for (int stride = kSquareParts / 2; stride >= 1; stride /= 2) {
     for (int i = 0; i < stride; ++i) partial[i] += partial[i + stride];
   }
   return partial[0];

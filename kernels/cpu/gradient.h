@@ -5,10 +5,8 @@
 #pragma once
 
 #include "kernels/cpu/scratch.h"
-#include "kernels/fixed_point.h"
-#include "kernels/policy.h"
-#include "kernels/reinforce_grad.h"
-#include "kernels/rollout_step.h"
+#include "kernels/replay_step.h"
+#include "kernels/step_terms.h"
 
 namespace lockstep::cpu {
 
@@ -78,67 +76,12 @@ void flush_lanes(const GradientLayout& layout, GradientScratch<Acc>& scratch) {
   scratch.adds = 0;
 }
 
-/// Where a pack stands in its trajectory: read from the record, or replayed.
-template <class E, class F>
-struct Replay {
-  Episode<E, F> episode;
-  typename Lanes<F>::U env;
-};
-
-template <class E, class F>
-LS_HD ActionOf<F, E::kNumActions> recorded_action(const Record<typename Lanes<F>::Scalar>& record,
-                                                  std::int64_t group, int lane, int t) {
-  if constexpr (E::kNumActions == 2) {
-    return Lanes<F>::mask(static_cast<std::uint32_t>(record.action_bits[group * record.T + t]) >>
-                          lane);
-  } else {
-    std::int32_t action[Lanes<F>::W];
-    const std::uint8_t* from = record.action + (group * record.T + t) * kGroup + lane;
-    for (int i = 0; i < Lanes<F>::W; ++i) action[i] = from[i];
-    return Lanes<F>::load(action);
-  }
-}
-
-/// Observation and logits of step t, from the record or by replaying the environment one step.
-template <class E, PolicyForm kForm, class F>
-LS_HD void visit_step(const GradientArgs<typename Lanes<F>::Scalar>& args, Replay<E, F>& replay,
-                      const DropoutMask<F>* mask, std::int64_t group, int lane, int t,
-                      F (&obs)[1][E::kObservationSize], F (&logits)[1][logits_of(E::kNumActions)]) {
-  using U = typename Lanes<F>::U;
-  constexpr int O = E::kObservationSize;
-  constexpr int Z = logits_of(E::kNumActions);
-  const auto& record = args.record;
-  if (record.obs != nullptr) {
-    const std::int64_t step = group * record.T + t;
-    for (int o = 0; o < O; ++o) {
-      obs[0][o] = Lanes<F>::load(record.obs + (step * O + o) * kGroup + lane);
-    }
-    for (int z = 0; z < Z; ++z) {
-      logits[0][z] = Lanes<F>::load(record.logits + (step * Z + z) * kGroup + lane);
-    }
-    return;
-  }
-  E::template observe<F>(replay.episode.state, obs[0]);
-  policy_logits<kForm, kForm == PolicyForm::kGeneral ? 1 : kPartials>(args.policy, obs, mask,
-                                                                      logits);
-  const auto before = replay.episode.state;
-  const auto out = advance<E, F>(replay.episode, recorded_action<E, F>(record, group, lane, t));
-  if (args.episodic) {
-    replay.episode.state = select_state<E, F>(replay.episode.alive, replay.episode.state, before);
-    replay.episode.alive = replay.episode.alive & !out.ended;
-  } else if (any(out.ended)) {
-    const auto start = start_state<E, F>(args.stream, replay.env, replay.episode.number + U(1u));
-    restart<E, F>(replay.episode, out.ended, start);
-  }
-}
-
 /// Adds the gradient terms of one group of 16 environments to the thread's sums.
 ///
 /// Result: bitwise for any order of groups and any split over threads.
 template <class Acc, class E, PolicyForm kForm, class F, int kUnits>
 void gradient_group(const GradientArgs<typename Lanes<F>::Scalar>& args, std::int64_t group,
                     GradientScratch<Acc>& scratch) {
-  using I = typename Lanes<F>::I;
   using U = typename Lanes<F>::U;
   using M = typename Lanes<F>::M;
   using Term = typename Acc::template Term<F>;
@@ -155,10 +98,8 @@ void gradient_group(const GradientArgs<typename Lanes<F>::Scalar>& args, std::in
   M saturated = Lanes<F>::mask(0);
 
   for (int lane = 0; lane < kGroup; lane += W) {
-    Replay<E, F> replay;
-    replay.env = U(static_cast<std::uint32_t>(group * kGroup + lane)) + Lanes<F>::numbers();
-    replay.episode = {start_state<E, F>(args.stream, replay.env, U(0u)), I(0), U(0u),
-                      Lanes<F>::mask(~0u)};
+    const U env = U(static_cast<std::uint32_t>(group * kGroup + lane)) + Lanes<F>::numbers();
+    Replay<E, F> replay = start_replay<E, F>(args.stream, env);
     DropoutMask<F> mask;
     Tile<Acc, F, O, C> tile;
     for (int t0 = 0; t0 < record.steps[group]; t0 += kTile) {
@@ -168,9 +109,9 @@ void gradient_group(const GradientArgs<typename Lanes<F>::Scalar>& args, std::in
       for (int i = 0; i < tile.steps; ++i) {
         const int t = t0 + i;
         if (dropout) {
-          draw_dropout<F>(args.stream, args.policy, replay.env, static_cast<std::uint32_t>(t),
+          draw_dropout<F>(args.stream, args.policy, env, static_cast<std::uint32_t>(t),
                           kept_bits + i * words);
-          if (record.obs == nullptr) {
+          if (record.logits == nullptr) {
             for (int w = 0; w < words; ++w) mask.word[w] = kept_bits[i * words + w];
           }
         }
@@ -178,27 +119,18 @@ void gradient_group(const GradientArgs<typename Lanes<F>::Scalar>& args, std::in
         visit_step<E, kForm, F>(args, replay, &mask, group, lane, t, obs, logits);
         const std::int64_t step = group * record.T + t;
         const M valid = Lanes<F>::mask(static_cast<std::uint32_t>(record.valid[step]) >> lane);
-        const F advantage =
-            (Lanes<F>::load(record.advantage + step * kGroup + lane) - F(args.mean)) *
-            F(args.inv_std);
-        const auto action = recorded_action<E, F>(record, group, lane, t);
-        const auto g = logit_gradient(logits[0], action, advantage, F(args.entropy_coef));
+        const F value = Lanes<F>::load(record.advantage + step * kGroup + lane);
+        StepTerms<Acc, F, C> terms;
+        step_terms<Acc, F, O, Z>(args, obs[0], logits[0],
+                                 recorded_action<E, F>(record, group, lane, t), value, valid, terms,
+                                 saturated);
         for (int o = 0; o < O; ++o) tile.obs[i][o] = obs[0][o];
-        for (int z = 0; z < Z; ++z) {
-          for (int o = 0; o <= O; ++o) {
-            const F term = o < O ? g.grad[z] * obs[0][o < O ? o : 0] : g.grad[z];
-            const int c = z * (O + 1) + o;
-            tile.term[i][c] = Acc::template quantise<F>(term, args.scale[o], valid, saturated);
-            lanes[layout.all() + c] = lanes[layout.all() + c] + tile.term[i][c];
-          }
+        for (int c = 0; c < C; ++c) {
+          tile.term[i][c] = terms.term[c];
+          lanes[layout.all() + c] = lanes[layout.all() + c] + terms.term[c];
         }
-        M ignored = Lanes<F>::mask(0);  // the scales of these two rule saturation out
-        lanes[layout.loss()] =
-            lanes[layout.loss()] +
-            Acc::template quantise<F>(advantage * g.neg_log_prob, args.loss_scale, valid, ignored);
-        lanes[layout.entropy()] =
-            lanes[layout.entropy()] +
-            Acc::template quantise<F>(g.entropy, args.entropy_scale, valid, ignored);
+        lanes[layout.loss()] = lanes[layout.loss()] + terms.loss;
+        lanes[layout.entropy()] = lanes[layout.entropy()] + terms.entropy;
       }
       if constexpr (kForm != PolicyForm::kLinear) {
         for (int unit = 0; unit < layout.units; unit += kUnits) {

@@ -4,8 +4,7 @@
 // valid. Compiled once per instruction set.
 #pragma once
 
-#include "kernels/fixed_point.h"
-#include "kernels/trajectory.h"
+#include "kernels/normalise_episode.h"
 
 namespace lockstep::cpu {
 
@@ -81,29 +80,6 @@ void returns_group(const ReturnArgs<typename Lanes<F>::Scalar>& args, std::int64
       if (args.time_sum != nullptr) args.time_sum[t] += sum_wide(q);
     }
   }
-}
-
-/// Normalises one finished episode of one environment, steps [first, last], by its own moments;
-/// returns whether a value was out of the quantised range.
-template <class Real>
-LS_HD bool normalise_episode(const BaselineArgs<Real>& args, std::int64_t group, int lane,
-                             int first, int last) {
-  Real* values = args.record.advantage + (group * args.record.T + first) * kGroup + lane;
-  std::int64_t sum = 0;
-  uint128 squares = 0;
-  bool saturated = false;
-  const int n = last - first + 1;
-  for (int i = 0; i < n; ++i) {
-    const std::int64_t q = FixedPoint::quantise(values[i * kGroup], args.scale, true, saturated);
-    sum += q;
-    squares += static_cast<uint128>(q * q);
-  }
-  const Moments m = moments(n, sum, squares, args.scale, args.sample_std);
-  for (int i = 0; i < n; ++i) {
-    values[i * kGroup] =
-        (values[i * kGroup] - static_cast<Real>(m.mean)) * static_cast<Real>(m.inv_std);
-  }
-  return saturated;
 }
 
 /// Subtracts the baseline from record.advantage of one group; optionally normalises per episode.

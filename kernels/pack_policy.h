@@ -1,0 +1,67 @@
+// From the optimiser's flat parameters to the walking order the kernels read (PolicyView), number
+// by number: the host packs with a loop, a device with a thread each.
+#pragma once
+
+#include "kernels/trajectory.h"
+
+namespace lockstep {
+
+/// Flat layout: layer1.weight [H, O], layer1.bias [H], layer2.weight [A, H], layer2.bias [A];
+/// linear (H = 0): layer1.weight [A, O], layer1.bias [A].
+template <class Real>
+struct PackArgs {
+  const Real* flat;
+  std::int32_t O, A, H;
+  std::int32_t chain;  // PolicyView::chain
+  Real drop_scale;     // 1 / (1 - dropout)
+
+  /// Numbers of a unit: O weights, the bias, Z output weights. Linear: a logit's O weights and
+  /// bias.
+  LS_HD int unit_size() const { return O + 1 + (H > 0 ? logits_of(A) : 0); }
+  /// Units, or logits of the linear policy.
+  LS_HD int unit_count() const { return H > 0 ? H : logits_of(A); }
+};
+
+/// Place in the walking order of hidden unit j.
+LS_HD std::int64_t walking_position(std::int64_t j, std::int64_t chain) {
+  return j % kPartials * chain + j / kPartials;
+}
+
+/// Logit z of rows that are `stride` apart: row 1 - row 0 of two actions, row z of more.
+template <class Real>
+LS_HD Real logit_row(const Real* rows, int A, int z, std::int64_t stride) {
+  return A == 2 ? rows[stride] - rows[0] : rows[z * stride];
+}
+
+/// Writes number i of hidden unit j, or of logit j of the linear policy.
+///
+/// Shapes: units as PolicyView::units; padding is left alone
+/// Result: bitwise
+template <class Real>
+LS_HD void pack_number(const PackArgs<Real>& args, int j, int i, Real* units) {
+  const int O = args.O, H = args.H;
+  if (H == 0) {
+    const Real* rows = args.flat + (i < O ? i : args.A * O);
+    units[j * (O + 1) + i] = logit_row(rows, args.A, j, i < O ? O : 1);
+    return;
+  }
+  Real* unit = units + walking_position(j, args.chain) * unit_stride(O, logits_of(args.A));
+  const Real* bias = args.flat + std::int64_t{H} * O;
+  const Real* out_weight = bias + H;
+  if (i < O) {
+    unit[i] = args.flat[std::int64_t{j} * O + i];
+  } else if (i == O) {
+    unit[O] = bias[j];
+  } else {
+    unit[i] = logit_row(out_weight + j, args.A, i - O - 1, H) * args.drop_scale;
+  }
+}
+
+/// The output bias of logit z; the linear policy has its own in its units.
+template <class Real>
+LS_HD Real packed_output_bias(const PackArgs<Real>& args, int z) {
+  const std::int64_t H = args.H;
+  return logit_row(args.flat + H * args.O + H + args.A * H, args.A, z, 1);
+}
+
+}  // namespace lockstep
