@@ -5,48 +5,14 @@
 #pragma once
 
 #include "kernels/normalise_episode.h"
+#include "kernels/returns_step.h"
 
 namespace lockstep::cpu {
-
-/// One pack of a group's records: lanes [lane, lane + W) of group `group`.
-template <class F>
-struct PackCursor {
-  using Real = typename Lanes<F>::Scalar;
-  using M = typename Lanes<F>::M;
-  const Record<Real>& record;
-  std::int64_t group;
-  int lane;
-
-  LS_HD M bits(const std::uint16_t* words, int t) const {
-    return Lanes<F>::mask(static_cast<std::uint32_t>(words[group * record.T + t]) >> lane);
-  }
-  LS_HD M ended(int t) const { return bits(record.terminated, t) | bits(record.truncated, t); }
-  LS_HD std::int64_t at(int t) const { return (group * record.T + t) * kGroup + lane; }
-  LS_HD F reward(int t) const {
-    return record.reward == nullptr ? F(1.0f) : Lanes<F>::load(record.reward + at(t));
-  }
-};
-
-/// Adds one pack of values to the sums; inactive lanes are ignored.
-template <class F>
-LS_HD typename Lanes<F>::I add_to_sums(ReturnSums& sums, F value, float scale,
-                                       typename Lanes<F>::M active) {
-  typename Lanes<F>::M saturated = Lanes<F>::mask(0);
-  const auto q = FixedPoint::quantise(value, scale, active, saturated);
-  const std::int64_t squares = sum_squares_wide(q);
-  sums.sum += sum_wide(q);
-  sums.squares_low += squares & 0xffffffff;
-  sums.squares_high += squares >> 32;
-  sums.count += __builtin_popcount(mask_bits(active));
-  sums.saturated |= any(saturated);
-  return q;
-}
 
 /// Reward-to-go of one group, into record.advantage, and record.valid.
 ///
 /// Shapes:   reads reward, terminated, truncated [T] of the group; time_sum [T] is added to
-/// Result:   bitwise. G_t = fma(G_{t+1}, gamma, r_t), G = 0 beyond an episode's last step. kFull:
-///           every step of an episode gets the G of its first step.
+/// Result:   bitwise, ReturnScan. kFull: every step of an episode gets the G of its first step.
 template <class F>
 void returns_group(const ReturnArgs<typename Lanes<F>::Scalar>& args, std::int64_t group,
                    ReturnSums& sums) {
@@ -56,16 +22,14 @@ void returns_group(const ReturnArgs<typename Lanes<F>::Scalar>& args, std::int64
   for (int t = 0; t < steps; ++t) record.valid[group * record.T + t] = 0;
   for (int lane = 0; lane < kGroup; lane += Lanes<F>::W) {
     const PackCursor<F> pack{record, group, lane};
-    F total(0);
-    M valid = Lanes<F>::mask(0);
+    ReturnScan<F> scan;
     for (int t = steps - 1; t >= 0; --t) {
-      const M ended = pack.ended(t);
-      valid = valid | ended;
-      total = select(ended, F(0), total);
-      total = select(valid, fma(total, F(args.gamma), pack.reward(t)), F(0));
-      store(record.advantage + pack.at(t), total);
-      record.valid[group * record.T + t] |= static_cast<std::uint16_t>(mask_bits(valid) << lane);
+      scan.step(pack.ended(t), pack.reward(t), args.gamma);
+      store(record.advantage + pack.at(t), scan.total);
+      record.valid[group * record.T + t] |=
+          static_cast<std::uint16_t>(mask_bits(scan.valid) << lane);
     }
+    F total(0);
     M starting = Lanes<F>::mask(~0u);
     for (int t = 0; t < steps; ++t) {
       F value = Lanes<F>::load(record.advantage + pack.at(t));
