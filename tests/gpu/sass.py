@@ -54,6 +54,22 @@ class Instruction:
     predicate: str  # "" or "@P0"
     opcode: str
     operands: str
+    control: int = 0  # how the compiler scheduled it, 21 bits of the encoding; 0 without -hex
+
+    @property
+    def stall(self):
+        """Cycles until the next instruction may issue."""
+        return self.control & 15
+
+    @property
+    def write_barrier(self):
+        """Scoreboard that is free when the result is there; 7 = none."""
+        return self.control >> 5 & 7
+
+    @property
+    def waits(self):
+        """Scoreboards that must be free before it issues, as bits."""
+        return self.control >> 11 & 63
 
     @property
     def base(self):
@@ -67,6 +83,7 @@ class Loop:
     parent: "Loop" = None
     depth: int = 1
     own: list = dataclasses.field(default_factory=list)  # instructions outside inner loops and cold blocks
+    always: list = dataclasses.field(default_factory=list)  # of these, in blocks that every turn passes
     cold: int = 0
 
     def count(self):
@@ -102,6 +119,7 @@ class Function:
 
 
 LINE = re.compile(r"\s*/\*([0-9a-f]{4,})\*/\s+(@!?U?P\w+\s+)?([A-Z][\w.]*)\s*([^;]*);")
+HIGH_WORD = re.compile(r"\s*/\* 0x([0-9a-f]{16}) \*/")
 LABEL = re.compile(r"(\.L_x_\w+|\.L_\w+|\$[\w$]+):")
 
 
@@ -124,6 +142,9 @@ def parse(text):
         if label:
             waiting.append(label.group(1))
             continue
+        high = HIGH_WORD.match(line)
+        if high and current.instructions:
+            current.instructions[-1].control = int(high.group(1), 16) >> 41 & 0x1FFFFF
         match = LINE.match(line)
         if match:
             address = int(match.group(1), 16)
@@ -214,7 +235,7 @@ def dominators(edges):
 def find_loops(function):
     blocks, edges = find_blocks(function)
     dominated, before = dominators(edges)
-    loops = {}
+    loops, ends = {}, {}  # by header; ends: where the loop jumps back from
     for n, after in enumerate(edges):
         for header in after:
             if dominated[n] is None or header not in dominated[n]:
@@ -225,7 +246,9 @@ def find_loops(function):
                 if m not in body:
                     body.add(m)
                     stack.extend(before[m])
-            loops.setdefault(header, Loop(header, set())).blocks |= body
+            loop = loops.setdefault(header, Loop(header, set()))
+            loop.blocks |= body
+            ends.setdefault(header, []).append(n)
     found = sorted(loops.values(), key=lambda l: len(l.blocks))
     for n, loop in enumerate(found):
         loop.parent = next((o for o in found[n + 1 :] if loop.header in o.blocks and o is not loop), None)
@@ -246,6 +269,8 @@ def find_loops(function):
             owner.cold += len(block)
         else:
             owner.own += [i for i in block if i.base != "NOP"]
+            if all(n in dominated[end] for end in ends.get(owner.header, []) if owner is not function.outside):
+                owner.always += [i for i in block if i.base != "NOP"]
     function.loops = sorted(found, key=lambda l: blocks[l.header][0].address)
 
 
@@ -285,7 +310,7 @@ def find_nvdisasm(given=None):
 
 def load(cubin, nvdisasm, log):
     """The kernels of a cubin, with what ptxas said of them."""
-    result = subprocess.run([nvdisasm, "-c", str(cubin)], capture_output=True, text=True, check=True)
+    result = subprocess.run([nvdisasm, "-c", "-hex", str(cubin)], capture_output=True, text=True, check=True)
     functions = parse(result.stdout)
     read_resources(functions, log)
     return functions

@@ -1,14 +1,17 @@
 #!/bin/sh
 # Sets up what the live tests compare us with: the .venv folder of the project with Gymnasium,
-# safetensors and TensorBoard from PyPI, and Debian's PyTorch. NumPy is Debian's too: its PyTorch is
-# built against it. Does nothing when all of it is there. Root (or sudo) is needed the first time.
+# safetensors, TensorBoard and NVIDIA's disassembler from PyPI, and Debian's PyTorch. NumPy is Debian's
+# too: its PyTorch is built against it. Does nothing when all of it is there. Root (or sudo) is needed
+# the first time.
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd -P)
 venv=$root/.venv
 python=/usr/bin/python3
 
 check() {
-  "$venv/bin/python" -c 'import gymnasium, numpy, safetensors, tensorboard, torch' 2>/dev/null
+  "$venv/bin/python" -c 'import gymnasium, numpy, safetensors, tensorboard, torch
+import importlib.metadata
+importlib.metadata.version("nvidia-cuda-nvdisasm")' 2>/dev/null
 }
 if [ -x "$venv/bin/python" ] && check; then exit 0; fi
 
@@ -29,8 +32,10 @@ fi
 echo "setup.sh: making $venv" >&2
 rm -rf "$venv"
 "$python" -m venv --system-site-packages "$venv"
-"$venv/bin/pip" install -q --disable-pip-version-check gymnasium safetensors tensorboard
+"$venv/bin/pip" install -q --disable-pip-version-check gymnasium safetensors tensorboard \
+  nvidia-cuda-nvdisasm
 check || {
   echo "setup.sh: the modules do not import:" >&2
   "$venv/bin/python" -c 'import gymnasium, numpy, safetensors, tensorboard, torch'
+  "$venv/bin/pip" show nvidia-cuda-nvdisasm
 }
