@@ -42,6 +42,19 @@ Change judge(const std::string& name, const Measurement& before, const Measureme
 /// Context entries that make times of two files incomparable when they differ.
 constexpr const char* kMachine[] = {"cpu", "isa", "compiler", "flags", "build_type"};
 
+std::string context_entry(const Measurements& measurements, const char* key) {
+  const auto found = measurements.context.find(key);
+  return found == measurements.context.end() ? "" : found->second;
+}
+
+/// Times of two kinds of GPU are not held against each other, whatever else was measured.
+void require_same_gpu(const Measurements& before, const Measurements& now) {
+  const std::string then = context_entry(before, "gpu"), here = context_entry(now, "gpu");
+  if (then.empty() || then == here) return;
+  throw BadInput(fmt::format("another device: '{}' before, {} now", then,
+                             here.empty() ? "no GPU" : "'" + here + "'"));
+}
+
 std::string time_text(double seconds) {
   if (seconds < 1e-3) return fmt::format("{:.4g} us", seconds * 1e6);
   return seconds < 1 ? fmt::format("{:.4g} ms", seconds * 1e3) : fmt::format("{:.4g} s", seconds);
@@ -60,6 +73,7 @@ int Comparison::count(Verdict verdict) const {
 }
 
 Comparison compare(const Measurements& before, const Measurements& now, double max_regress) {
+  require_same_gpu(before, now);
   Comparison result;
   for (const auto& [name, row] : before.rows) {
     const auto found = now.rows.find(name);

@@ -19,9 +19,9 @@ class BenchProgramTest : public ::testing::Test {
     return Process(LS_TEST_PROGRAM, std::move(arguments), folder_.path()).wait();
   }
   /// A file with three repetitions of one row.
-  void write(const std::string& name, double seconds) {
+  void write(const std::string& name, double seconds, const std::string& gpu = "H100") {
     std::ofstream file(folder_ / name);
-    file << R"({"benchmarks": [)";
+    file << R"({"context": {"gpu": ")" << gpu << R"("}, "benchmarks": [)";
     for (const double factor : {0.999, 1.0, 1.001}) {
       file << (factor < 1 ? "" : ",")
            << R"({"name": "BM_a", "run_type": "iteration", "real_time": )" << seconds * factor
@@ -49,6 +49,14 @@ TEST_F(BenchProgramTest, TheAllowanceIsPassedOn) {
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr(R"("schema": "lockstep.bench-comparison/1")"));
   EXPECT_THAT(result.out, HasSubstr(R"("max_regress": 0.3)"));
+}
+
+TEST_F(BenchProgramTest, ABaselineOfAnotherDeviceExitsWith4) {
+  write("old.json", 1.0, "H100");
+  write("new.json", 1.2, "H200");
+  const ProcessResult result = bench({"--baseline", "old.json", "--candidate", "new.json"});
+  EXPECT_EQ(result.code, 4) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("another device: 'H100' before, 'H200' now"));
 }
 
 TEST_F(BenchProgramTest, OptionsOfTheLibraryArePassedOn) {

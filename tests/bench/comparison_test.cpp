@@ -79,6 +79,18 @@ TEST(CompareTest, NamesRowsOfOneSideAndOtherMachines) {
   EXPECT_NE(comparison.warnings[0].find("'one' before, 'two' now"), std::string::npos);
 }
 
+TEST(CompareTest, RefusesTheMeasurementsOfAnotherGpu) {
+  Measurements before = with_seconds({1, 1, 1}), now = with_seconds({1, 1, 1});
+  now.context["gpu"] = "H100";
+  EXPECT_EQ(compare(before, now, 0.05).changes.size(), 1u) << "a file without a GPU says nothing";
+  before.context["gpu"] = "H100";
+  EXPECT_EQ(compare(before, now, 0.05).changes.size(), 1u);
+  now.context["gpu"] = "H200";
+  EXPECT_THROW(compare(before, now, 0.05), BadInput);
+  now.context.erase("gpu");
+  EXPECT_THROW(compare(before, now, 0.05), BadInput);
+}
+
 TEST(MedianTest, IsTheMiddleOrBetweenTheMiddles) {
   EXPECT_EQ(median({3, 1, 2}), 2);
   EXPECT_EQ(median({4, 1, 2, 3}), 2.5);
