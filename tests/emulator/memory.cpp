@@ -175,6 +175,11 @@ cudaError_t set_async(void* address, int value, std::size_t bytes,
 
 }  // namespace
 
+bool is_device_range(const void* address, std::size_t bytes) {
+  Place place = Place::kPageable;
+  return locate(address, bytes, place) == cudaSuccess && place == Place::kDevice;
+}
+
 DeviceAccess::DeviceAccess() { poison_device_memory(false); }
 DeviceAccess::~DeviceAccess() { poison_device_memory(true); }
 

@@ -143,6 +143,8 @@ cudaError_t refuse_while_capturing();
 std::shared_ptr<Capture> active_capture(const std::weak_ptr<Capture>& capture);
 
 // --- memory (memory.cpp) ---
+/// Whether all `bytes` from `address` lie in one device allocation.
+bool is_device_range(const void* address, std::size_t bytes);
 /// While one lives, device memory may be touched; otherwise LS_EMULATOR_POISON=1 forbids it.
 struct DeviceAccess {
   DeviceAccess();

@@ -10,10 +10,8 @@
 #define __global__
 #define __constant__
 #define __forceinline__ inline __attribute__((always_inline))
-#define __noinline__ __attribute__((noinline))
 #define __launch_bounds__(...)
 #define __grid_constant__
-#define __restrict__ __restrict
 #define __align__(n) alignas(n)
 
 struct uint3 {
