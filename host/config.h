@@ -18,6 +18,7 @@ enum class Normalize { kNone, kScale, kBatch, kEpisode };
 enum class StdKind { kPopulation, kSample };
 enum class Baseline { kNone, kBatchMean, kTimeMean, kRunningMean };
 enum class Store { kLogits, kRecompute };
+enum class GpuMapping { kAuto, kThread, kLanes8 };
 
 struct Config {
   // what is trained
@@ -26,8 +27,10 @@ struct Config {
   std::int64_t envs = 16;        // N, environments stepped side by side
   std::uint64_t seed = 1;        // key of the counter-based generator
   std::int64_t horizon = 0;      // 0 = episodic; T > 0 = fixed T steps an update with autoreset
-  std::string device = "auto";   // auto | cpu | cuda
+  std::string device = "auto";   // auto | cpu | cuda | cuda:N
   std::int64_t threads = 0;      // 0 = all cores
+  GpuMapping mapping = GpuMapping::kAuto;  // of environments to threads of a GPU
+  std::int64_t block_size = 0;             // threads of a block of a GPU; 0 = chosen
 
   // when to stop (totals of the run, also with resume); -1 = no limit
   std::int64_t updates = -1;

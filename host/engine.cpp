@@ -8,6 +8,7 @@
 #include "host/build_stamp.h"
 #include "host/checkpoint.h"
 #include "host/cpu_backend.h"
+#include "host/cuda_plugin.h"
 #include "host/engine_impl.h"
 #include "host/errors.h"
 #include "host/options.h"
@@ -25,8 +26,9 @@ const EnvironmentEntry& find_environment(const std::string& name) {
 }
 
 std::unique_ptr<Backend> make_backend(const Config& config, const EnvironmentEntry& environment) {
-  if (config.device != "auto" && config.device != "cpu") {
-    throw DeviceUnavailable("--device " + config.device + ": this build has no such backend");
+  const DeviceChoice choice = choose_device(config.device, environment.facts->name);
+  if (choice.cuda >= 0) {
+    return cuda_support().plugin->make_backend(config, environment, choice.cuda);
   }
   CpuTuning tuning;
   tuning.isa = choose_isa();

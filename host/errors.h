@@ -50,6 +50,7 @@ using BadInput = ErrorOf<ExitCode::kBadInput>;
 using IoError = ErrorOf<ExitCode::kIo>;
 using NumericError = ErrorOf<ExitCode::kNumeric>;
 using OutOfMemory = ErrorOf<ExitCode::kOutOfMemory>;
+using DeviceLost = ErrorOf<ExitCode::kDeviceLost>;
 
 /// Throws InvalidArgument unless `condition`; `message` states the offending value and the range.
 inline void require(bool condition, const std::string& message) {

@@ -23,6 +23,7 @@ constexpr Names kNormalizations[] = {"none", "scale", "batch", "episode"};
 constexpr Names kStds[] = {"population", "sample"};
 constexpr Names kBaselines[] = {"none", "batch_mean", "time_mean", "running_mean"};
 constexpr Names kStores[] = {"logits", "recompute"};
+constexpr Names kMappings[] = {"auto", "thread", "lanes8"};
 constexpr Names kDevices[] = {"auto", "cpu", "cuda"};
 constexpr Names kRecipeNames[] = {"fast", "classic", "linear"};
 
@@ -60,10 +61,16 @@ constexpr Option kTable[] = {
     {"seed", "task", seed_value(), &Config::seed, "key of all random numbers"},
     {"horizon", "task", integer_in(0, kMaxInt), &Config::horizon,
      "steps of an update with automatic reset; 0 = whole episodes"},
-    {"device", "task", one_of(kDevices), &Config::device,
+    {"device", "task", with_number(one_of(kDevices), "cuda"), &Config::device,
      "where to compute; auto falls back to the CPU", kRun, kMayChange},
     {"threads", "task", integer_in(0, 4096), &Config::threads, "threads; 0 = all cores", kRun,
      kMayChange},
+    {"mapping", "task", one_of(kMappings), enum_field<&Config::mapping>(),
+     "GPU: a thread or 8 lanes play an environment; same results", kRun, kMayChange},
+    // LS_BLOCK_SIZE is ls(1)'s
+    {"block-size", "task", integer_in(0, 256), &Config::block_size,
+     "GPU: threads of a block, a multiple of 32; 0 = chosen; same results", kRun, kMayChange,
+     "LS_CUDA_BLOCK_SIZE"},
 
     {"updates", "stopping", limit(), &Config::updates, "updates of the whole run", kRun,
      kMayChange},
@@ -169,6 +176,7 @@ const Option* find_option(std::string_view name) {
 }
 
 std::string variable_name(const Option& option) {
+  if (!option.variable.empty()) return std::string(option.variable);
   std::string name = "LS_";
   for (const char c : option.name) {
     name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));

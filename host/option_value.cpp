@@ -43,6 +43,22 @@ std::string joined(std::span<const std::string_view> names, std::string_view sep
   return text;
 }
 
+/// All choices, the numbered one also as "cuda:N".
+std::string choices_text(const ValueSpec& spec, std::string_view separator) {
+  std::string text = joined(spec.choices, separator);
+  if (!spec.numbered.empty()) text += std::string(separator) + std::string(spec.numbered) + ":N";
+  return text;
+}
+
+/// Whether `text` is spec.numbered with a number of at most four digits, as "cuda:12".
+bool is_numbered(const ValueSpec& spec, std::string_view text) {
+  constexpr std::size_t kMostDigits = 4;
+  if (spec.numbered.empty() || !text.starts_with(spec.numbered)) return false;
+  text.remove_prefix(spec.numbered.size());
+  return text.starts_with(':') && text.size() >= 2 && text.size() <= 1 + kMostDigits &&
+         text.find_first_not_of("0123456789", 1) == std::string_view::npos;
+}
+
 }  // namespace
 
 void throw_bad_value(const Origin& origin, const std::string& what) {
@@ -105,14 +121,14 @@ std::string parse_text(const ValueSpec& spec, std::string_view text, const Origi
   if (!is_plain_utf8(text)) {
     throw_bad_value(origin, in_quotes(text) + " is not UTF-8 text without control characters");
   }
-  if (!spec.choices.empty()) parse_choice(spec, text, origin);
+  if (!spec.choices.empty() && !is_numbered(spec, text)) parse_choice(spec, text, origin);
   return std::string(text);
 }
 
 int parse_choice(const ValueSpec& spec, std::string_view text, const Origin& origin) {
   const auto found = std::find(spec.choices.begin(), spec.choices.end(), text);
   if (found != spec.choices.end()) return static_cast<int>(found - spec.choices.begin());
-  throw_bad_value(origin, in_quotes(text) + " is not one of " + joined(spec.choices, ", ") +
+  throw_bad_value(origin, in_quotes(text) + " is not one of " + choices_text(spec, ", ") +
                               "; the nearest is '" + std::string(nearest_name(text, spec.choices)) +
                               "'");
 }
@@ -140,7 +156,7 @@ std::string range_text(const ValueSpec& spec) {
       text = "true | false";
       break;
     case ValueType::kText:
-      text = spec.choices.empty() ? "text" : joined(spec.choices, " | ");
+      text = spec.choices.empty() ? "text" : choices_text(spec, " | ");
       break;
   }
   return spec.optional ? text + " or none" : text;

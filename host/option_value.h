@@ -27,6 +27,7 @@ struct ValueSpec {
   bool open_min = false, open_max = false;      // real: the bound itself is not allowed
   std::span<const std::string_view> choices{};  // text: the only values; empty = any
   bool optional = false;                        // "none" is a value too: -1 or +infinity
+  std::string_view numbered{};                  // text: the choice that may be followed by ":N"
 };
 
 constexpr ValueSpec integer_in(std::int64_t min, std::int64_t max) {
@@ -53,6 +54,11 @@ constexpr ValueSpec boolean_value() { return {.type = ValueType::kBoolean}; }
 constexpr ValueSpec any_text() { return {.type = ValueType::kText}; }
 constexpr ValueSpec one_of(std::span<const std::string_view> choices) {
   return {.type = ValueType::kText, .choices = choices};
+}
+/// `choice` may name one of several: "cuda" and "cuda:1".
+constexpr ValueSpec with_number(ValueSpec spec, std::string_view choice) {
+  spec.numbered = choice;
+  return spec;
 }
 constexpr ValueSpec or_none(ValueSpec spec) {
   spec.optional = true;

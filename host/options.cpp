@@ -20,10 +20,11 @@ constexpr std::string_view kPrefix = "LS_";
 
 // LS_* names with another reader: the engine and its tests, the build, and ls(1)
 constexpr std::string_view kOtherVariables[] = {
-    "LS_ISA",    "LS_LOG",     "LS_REQUIRE_GPU", "LS_CUDA_EMULATOR", "LS_TOL_SCALE",
-    "LS_CUDA",   "LS_MPI",     "LS_NCCL",        "LS_PYTHON",        "LS_JAX_FFI",
-    "LS_TESTS",  "LS_BENCH",   "LS_CLI",         "LS_INSTALL",       "LS_WERROR",
-    "LS_COLORS", "LS_OPTIONS", "LS_BLOCK_SIZE",  "LS_SANITIZE",      "LS_SYNC_LAUNCHES",
+    "LS_ISA",        "LS_LOG",     "LS_REQUIRE_GPU", "LS_CUDA_EMULATOR", "LS_TOL_SCALE",
+    "LS_CUDA",       "LS_MPI",     "LS_NCCL",        "LS_PYTHON",        "LS_JAX_FFI",
+    "LS_TESTS",      "LS_BENCH",   "LS_CLI",         "LS_INSTALL",       "LS_WERROR",
+    "LS_COLORS",     "LS_OPTIONS", "LS_BLOCK_SIZE",  "LS_SANITIZE",      "LS_SYNC_LAUNCHES",
+    "LS_PLUGIN_DIR",
 };
 
 using Variables = std::span<const std::pair<std::string, std::string>>;
@@ -176,6 +177,24 @@ void validate_combinations(const Config& c) {
           "--out: not allowed with --resume, which goes on in the run's own folder");
 }
 
+/// What changes the speed of a GPU alone, but not every mapping has a kernel for every policy.
+void validate_launch_shape(const Config& c) {
+  constexpr std::int64_t kWarp = 32;
+  require(c.block_size % kWarp == 0, "--block-size: " + std::to_string(c.block_size) +
+                                         " is not 0 or a multiple of 32 in [32, 256]");
+  if (c.mapping != GpuMapping::kLanes8) return;
+  const auto has_kernel = [](bool has, const std::string& wanted, const char* instead) {
+    require(has, "--mapping: lanes8 has no kernel for " + wanted + "; use " + instead +
+                     ", or --mapping thread");
+  };
+  has_kernel(c.policy == PolicyKind::kMlp, "--policy linear", "mlp");
+  has_kernel(c.activation == Activation::kRelu, "--activation leaky_relu", "relu");
+  has_kernel(c.dropout == 0, "--dropout " + format_real(c.dropout), "0");
+  require(c.hidden <= kMaxLanes8Hidden,
+          "--hidden: " + std::to_string(c.hidden) + " with --mapping lanes8 is not in [1, " +
+              std::to_string(kMaxLanes8Hidden) + "], the units 8 lanes have registers for");
+}
+
 void validate_seeds(const Config& c) {
   if (c.seeds.empty()) return;
   parse_seed_range(c.seeds, Origin{"--seeds"});
@@ -248,6 +267,7 @@ void validate(const Config& config) {
   }
   require_environment(config.env, Origin{"env"});
   validate_combinations(config);
+  validate_launch_shape(config);
   validate_seeds(config);
 }
 

@@ -34,7 +34,8 @@ struct EnumField {
 using OptionField = std::variant<std::int64_t Config::*, std::uint64_t Config::*, double Config::*,
                                  bool Config::*, std::string Config::*, EnumField>;
 
-/// One row. `name` is the flag without dashes and the TOML key; the variable is LS_<NAME>.
+/// One row. `name` is the flag without dashes and the TOML key; the variable is LS_<NAME>, but for
+/// a name that belongs to another program.
 struct Option {
   std::string_view name;
   std::string_view group;  // heading in help and in TOML
@@ -42,7 +43,8 @@ struct Option {
   OptionField field;
   std::string_view help;  // one line, no full stop
   OptionScope scope = OptionScope::kRun;
-  bool may_change = false;  // a resumed run may have another value
+  bool may_change = false;         // a resumed run may have another value
+  std::string_view variable = {};  // where it is not LS_<NAME>
 };
 
 /// All rows, grouped. The default of a row is the value of its field in `Config{}`.
@@ -84,6 +86,8 @@ std::vector<std::string> unknown_variables(
 /// Errors: InvalidArgument for flags, variables and their combination; BadInput with file and line
 /// for files, unknown keys included.
 Config resolve_config(const ConfigSources& sources);
+
+inline constexpr std::int64_t kMaxLanes8Hidden = 128;  // 8 lanes hold 16 units each in registers
 
 /// Ranges of every field and the combinations that cannot work.
 /// Errors: InvalidArgument naming the option, the value and the range.

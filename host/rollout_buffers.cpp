@@ -10,29 +10,12 @@
 namespace lockstep {
 namespace {
 
-/// Visits every recorded field with its pointer and its number of values.
-template <class Visit>
-void for_each_field(const RecordShape& s, Record<float>& r, Visit&& visit) {
-  const std::int64_t words = r.groups * s.T;
-  const std::int64_t lanes = words * kGroup;
-  const std::int64_t kept = s.obs_and_logits ? lanes : 0;
-  visit(r.obs, kept * s.O);
-  visit(r.logits, kept * logits_of(s.A));
-  visit(r.reward, s.reward ? lanes : 0);
-  visit(r.advantage, s.advantage ? lanes : 0);
-  visit(r.action, s.A == 2 ? 0 : lanes);
-  visit(r.action_bits, s.A == 2 ? words : 0);
-  visit(r.terminated, words);
-  visit(r.truncated, words);
-  visit(r.valid, s.advantage ? words : 0);
-  visit(r.steps, r.groups);
+std::int64_t record_bytes(const RecordShape& shape) {
+  Record<float> record = empty_record(shape);
+  return arena_bytes([&](Arena& arena) { place_record(arena, shape, record); });
 }
 
-constexpr std::int64_t kAlign = 256;
-template <class T>
-std::int64_t padded_bytes(T*, std::int64_t count) {
-  return (count * static_cast<std::int64_t>(sizeof(T)) + kAlign - 1) / kAlign * kAlign;
-}
+}  // namespace
 
 Record<float> empty_record(const RecordShape& shape) {
   Record<float> record{};
@@ -41,26 +24,32 @@ Record<float> empty_record(const RecordShape& shape) {
   return record;
 }
 
-std::int64_t arena_bytes(const RecordShape& shape) {
-  Record<float> record = empty_record(shape);
-  std::int64_t bytes = 0;
-  for_each_field(shape, record,
-                 [&](auto* field, std::int64_t count) { bytes += padded_bytes(field, count); });
-  return bytes;
+void place_record(Arena& arena, const RecordShape& s, Record<float>& r) {
+  const std::int64_t words = r.groups * s.T;
+  const std::int64_t lanes = words * kGroup;
+  const bool logits = s.obs_and_logits || s.logits;
+  arena.place(r.obs, s.obs_and_logits ? lanes * s.O : 0);
+  arena.place(r.logits, logits ? lanes * logits_of(s.A) : 0);
+  arena.place(r.reward, s.reward ? lanes : 0);
+  arena.place(r.advantage, s.advantage ? lanes : 0);
+  arena.place(r.action, s.A == 2 ? 0 : lanes);
+  arena.place(r.action_bits, s.A == 2 ? words : 0);
+  arena.place(r.terminated, words);
+  arena.place(r.truncated, words);
+  arena.place(r.valid, s.advantage ? words : 0);
+  arena.place(r.steps, r.groups);
 }
-
-}  // namespace
 
 double record_bytes_per_step(const RecordShape& shape) {
   RecordShape large = shape;
   large.num_envs = 1 << 16;
   large.T = 1 << 10;
-  return static_cast<double>(arena_bytes(large)) / static_cast<double>(large.num_envs) /
+  return static_cast<double>(record_bytes(large)) / static_cast<double>(large.num_envs) /
          static_cast<double>(large.T);
 }
 
 RolloutBuffers::RolloutBuffers(const RecordShape& shape) : record_(empty_record(shape)) {
-  const std::int64_t bytes = arena_bytes(shape);
+  const std::int64_t bytes = record_bytes(shape);
   // the kernel would grant the pages now and end the process when they are touched
   const std::int64_t memory = std::int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGE_SIZE);
   if (bytes > memory) {
@@ -69,11 +58,8 @@ RolloutBuffers::RolloutBuffers(const RecordShape& shape) : record_(empty_record(
                       " MiB; fewer --envs, a shorter --horizon or --store recompute shrink it");
   }
   arena_ = Buffer<std::byte>(bytes);
-  std::byte* next = arena_.data();
-  for_each_field(shape, record_, [&]<class T>(T*& field, std::int64_t count) {
-    field = count > 0 ? reinterpret_cast<T*>(next) : nullptr;
-    next += padded_bytes(field, count);
-  });
+  Arena arena(arena_.data());
+  place_record(arena, shape, record_);
 }
 
 }  // namespace lockstep

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "host/arena.h"
 #include "host/buffer.h"
 #include "kernels/trajectory.h"
 
@@ -14,9 +15,16 @@ struct RecordShape {
   std::int32_t T = 0;
   int O = 0, A = 0;
   bool obs_and_logits = false;  // else the gradient replays the environment from the actions
+  bool logits = false;          // logits alone: the gradient replays the physics
   bool reward = false;          // reward differs from step to step
-  bool advantage = false;       // for training
+  bool advantage = false;       // for training, with `valid`
 };
+
+/// Groups and T of the shape; no field yet.
+Record<float> empty_record(const RecordShape& shape);
+
+/// Places every recorded field of `record`, an empty_record(shape); the others become null.
+void place_record(Arena& arena, const RecordShape& shape, Record<float>& record);
 
 /// Bytes recorded per environment step.
 double record_bytes_per_step(const RecordShape& shape);

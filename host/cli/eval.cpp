@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "host/cli/command.h"
+#include "host/cli/device.h"
 #include "host/cli/output.h"
 #include "host/cli/policy_source.h"
 #include "host/engine.h"
@@ -145,6 +146,7 @@ int run(const Arguments& arguments) {
   source.config.threads = call.threads;
   source.config.json = call.json;
   source.config.quiet = call.quiet;
+  note_device(source.config);
   Engine engine(source.config);
   engine.set_policy(source.tensors);
   const EvalResult result = engine.evaluate(options);

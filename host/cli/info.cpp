@@ -7,6 +7,7 @@
 
 #include "host/cli/command.h"
 #include "host/cli/output.h"
+#include "host/cuda_plugin.h"
 #include "host/engine.h"
 
 namespace lockstep::cli {
@@ -26,8 +27,38 @@ constexpr Promise kContract[] = {
 
 std::vector<ArgumentRow> rows() { return {option_row("json")}; }
 
+std::string device_name(std::size_t number) { return "cuda:" + std::to_string(number); }
+
+std::string device_lines(const CudaProbe& probe) {
+  constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
+  if (probe.devices.empty()) return result_line("cuda", "none: " + probe.reason);
+  std::string text;
+  for (std::size_t i = 0; i < probe.devices.size(); ++i) {
+    const CudaDevice& device = probe.devices[i];
+    text += result_line(
+        device_name(i),
+        fmt::format("{}, {:.1f} GiB, compute capability {}.{}", device.name,
+                    static_cast<double>(device.memory) / kGiB, device.major, device.minor));
+  }
+  return text;
+}
+
+nlohmann::ordered_json cuda_json(const CudaSupport& cuda) {
+  nlohmann::ordered_json devices = nlohmann::ordered_json::array();
+  for (std::size_t i = 0; i < cuda.probe.devices.size(); ++i) {
+    const CudaDevice& device = cuda.probe.devices[i];
+    devices.push_back({{"device", device_name(i)},
+                       {"name", device.name},
+                       {"memory", device.memory},
+                       {"compute_capability", fmt::format("{}.{}", device.major, device.minor)}});
+  }
+  return {{"built", cuda.built}, {"devices", devices}, {"reason", cuda.probe.reason}};
+}
+
 int run(const Arguments& arguments) {
-  const BuildInfo build = build_info();
+  BuildInfo build = build_info();
+  const CudaSupport& cuda = cuda_support();
+  if (cuda.plugin != nullptr) build.backends.emplace_back("cuda");
   const std::string fingerprint = fmt::format("{:016x}", Engine::fingerprint());
   if (arguments.config().json) {
     nlohmann::ordered_json contract;
@@ -39,6 +70,7 @@ int run(const Arguments& arguments) {
                         {"isa", build.isa},
                         {"threads", build.threads},
                         {"backends", build.backends},
+                        {"cuda", cuda_json(cuda)},
                         {"determinism", contract},
                         {"fingerprint", fingerprint}});
     return 0;
@@ -49,6 +81,7 @@ int run(const Arguments& arguments) {
   text += result_line("instructions", build.isa);
   text += result_line("threads", std::to_string(build.threads));
   text += result_line("backends", fmt::format("{}", fmt::join(build.backends, ", ")));
+  text += device_lines(cuda.probe);
   text += result_line("fingerprint", fingerprint + " (equal on every correct build)");
   text += "determinism\n";
   for (const Promise& promise : kContract) text += result_line(promise.level, promise.text);
@@ -59,6 +92,6 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 constinit const Command kInfoCommand = {
-    "info", "version, build, instruction set, backends, fingerprint", rows, run, nullptr};
+    "info", "version, build, instruction set, devices, fingerprint", rows, run, nullptr};
 
 }  // namespace lockstep::cli

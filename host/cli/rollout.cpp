@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "host/cli/command.h"
+#include "host/cli/device.h"
 #include "host/cli/output.h"
 #include "host/cli/policy_source.h"
 #include "host/engine.h"
@@ -48,6 +49,8 @@ std::vector<ArgumentRow> rows() {
       option_row("seed"),
       option_row("device"),
       option_row("threads"),
+      option_row("mapping"),
+      option_row("block-size"),
       option_row("json"),
       option_row("quiet"),
   };
@@ -94,6 +97,7 @@ int run(const Arguments& arguments) {
   options.repeats = arguments.integer("repeats");
   options.random_policy = policy == "random";
   options.keep = !file.empty();
+  note_device(config);
   Engine engine = make_engine(config, policy);
   const RolloutResult result = engine.rollout(options);
   if (!file.empty()) save(file, result.trajectory);

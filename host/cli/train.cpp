@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "host/cli/command.h"
+#include "host/cli/device.h"
 #include "host/cli/output.h"
 #include "host/cli/progress.h"
 #include "host/cli/signals.h"
@@ -207,6 +208,7 @@ int run(const Arguments& arguments) {
     for (const std::string& name : unknown_variables(sources.environment)) {
       print_note("note: " + name + " is not an option and has no effect");
     }
+    note_device(config);
     print_note(training_summary(config));
   }
   if (!config.seeds.empty()) return train_seeds(config, stop_signal);
@@ -221,10 +223,9 @@ std::string training_summary(const Config& config) {
   if (config.policy == PolicyKind::kMlp) {
     policy += fmt::format(" {} {}", config.hidden, text("activation"));
   }
-  const BuildInfo build = build_info();
-  return fmt::format("{}, {} environment{}, {}, {} {}, recipe {}, seed {}, cpu {}", config.env,
+  return fmt::format("{}, {} environment{}, {}, {} {}, recipe {}, seed {}, {}", config.env,
                      config.envs, config.envs == 1 ? "" : "s", policy, text("optimizer"), config.lr,
-                     config.recipe, config.seed, build.isa);
+                     config.recipe, config.seed, device_text(config));
 }
 
 constinit const Command kTrainCommand = {"train", "train a policy until it solves the environment",

@@ -56,6 +56,18 @@ TEST(SetOptionTest, ErrorsNameSourceValueAndRange) {
             "2 --out: 'a\xff' is not UTF-8 text without control characters");
 }
 
+TEST(SetOptionTest, OneChoiceMayBeNumbered) {
+  for (const char* device : {"auto", "cpu", "cuda", "cuda:0", "cuda:17"}) {
+    EXPECT_EQ(resolve_config({{{"device", device}}, {}}).device, device);
+  }
+  for (const char* device : {"cuda:", "cuda:-1", "cuda:1x", "cuda:12345", "cpu:0", "cuda1"}) {
+    EXPECT_THAT(flag_error("device", device),
+                ::testing::HasSubstr("is not one of auto, cpu, cuda, cuda:N; the nearest is '"))
+        << device;
+  }
+  EXPECT_EQ(range_text(find_option("device")->value), "auto | cpu | cuda | cuda:N");
+}
+
 TEST(SetOptionTest, NoneLiftsALimit) {
   const Config c =
       resolve_config({{{"recipe", "classic"}, {"episodes", "none"}, {"time-limit", "none"}}, {}});

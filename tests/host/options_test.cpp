@@ -86,6 +86,8 @@ TEST(OptionTableTest, ChoicesAreInTheOrderOfTheEnums) {
   EXPECT_EQ(config.std_kind, StdKind::kSample);
   EXPECT_EQ(config.baseline, Baseline::kRunningMean);
   EXPECT_EQ(config.store, Store::kRecompute);
+  EXPECT_EQ(resolve_config({{{"mapping", "lanes8"}}, {}}).mapping, GpuMapping::kLanes8);
+  EXPECT_EQ(resolve_config({{{"mapping", "thread"}}, {}}).mapping, GpuMapping::kThread);
   EXPECT_EQ(resolve_config({{{"init", "kaiming_uniform"}}, {}}).init, Init::kKaimingUniform);
   EXPECT_EQ(resolve_config({{{"optimizer", "sgd"}}, {}}).optimizer, OptimizerKind::kSgd);
   EXPECT_EQ(resolve_config({{{"normalize", "episode"}}, {}}).normalize, Normalize::kEpisode);
@@ -241,6 +243,29 @@ TEST(ValidateTest, ChecksEveryRangeOfAHandMadeConfig) {
             "2 env: 'nowhere' is not one of cartpole; the nearest is 'cartpole'");
 }
 
+TEST(VariableTest, TheBlockSizeOfLsIsNotOurs) {
+  EXPECT_EQ(resolve_config({{}, {{"LS_BLOCK_SIZE", "human-readable"}}}).block_size, 0);
+  EXPECT_EQ(resolve_config({{}, {{"LS_CUDA_BLOCK_SIZE", "64"}}}).block_size, 64);
+}
+
+TEST(ValidateTest, AMappingNeedsAKernel) {
+  const auto error = [](Pairs flags) {
+    flags.emplace_back("mapping", "lanes8");
+    return thrown_by([&] { resolve_config({std::move(flags), {}}); });
+  };
+  EXPECT_EQ(error({{"hidden", "128"}, {"block-size", "256"}}), "nothing");
+  EXPECT_EQ(error({{"hidden", "129"}}),
+            "2 --hidden: 129 with --mapping lanes8 is not in [1, 128], the units 8 lanes have "
+            "registers for");
+  EXPECT_EQ(error({{"policy", "linear"}}),
+            "2 --mapping: lanes8 has no kernel for --policy linear; use mlp, or --mapping thread");
+  EXPECT_THAT(error({{"activation", "leaky_relu"}}), HasSubstr("2 --mapping: lanes8 has no"));
+  EXPECT_THAT(error({{"dropout", "0.5"}}), HasSubstr("2 --mapping: lanes8 has no kernel"));
+  EXPECT_EQ(flag_error("block-size", "48"),
+            "2 --block-size: 48 is not 0 or a multiple of 32 in [32, 256]");
+  EXPECT_EQ(flag_error("block-size", "288"), "2 --block-size: 288 is not in [0, 256]");
+}
+
 TEST(ValidateTest, RejectsCombinationsThatCannotWork) {
   const auto error = [](Pairs flags) {
     return thrown_by([&] { resolve_config({std::move(flags), {}}); });
@@ -314,7 +339,8 @@ TEST(ResumeTest, RefusesWhatWouldMakeItAnotherRun) {
   }
   EXPECT_TRUE(fixed.contains("seed") && fixed.contains("hidden") && fixed.contains("over"));
   EXPECT_FALSE(fixed.contains("updates") || fixed.contains("device") ||
-               fixed.contains("log-every"));
+               fixed.contains("log-every") || fixed.contains("mapping") ||
+               fixed.contains("block-size"));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // Runs the real program in a folder of its own and tells exit code, stdout and stderr. Test code
-// only. The environment is the test's own without LS_* variables, except LS_ISA.
+// only. The environment is the test's own without LS_* variables, except LS_ISA, and without CUDA:
+// a test that wants a plug-in sets LS_PLUGIN_DIR to its folder.
 #pragma once
 
 #include <fcntl.h>
@@ -43,6 +44,7 @@ class Process {
     std::vector<std::string> words = {program.string()};
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<std::string> environment = options.environment;
+    environment.emplace_back("LS_PLUGIN_DIR=/nonexistent");  // the first of two counts
     for (char** entry = environ; *entry != nullptr; ++entry) {
       const std::string_view text = *entry;
       if (!text.starts_with("LS_") || text.starts_with("LS_ISA=")) environment.emplace_back(text);
