@@ -1,0 +1,272 @@
+#!/usr/bin/env bash
+# Everything that wants a GPU, in one command of at most ten minutes on an H100 or H200 with 16 cores,
+# without network:
+#
+#   tests/gpu/run_all.sh                   all parts, in the order of --list
+#   tests/gpu/run_all.sh PART...           some of them
+#   tests/gpu/run_all.sh --emulated ...    tiny sizes on the emulated plug-in, no GPU: that the script works
+#
+#   facts       device, driver, clocks, compilers
+#   build       program, plug-in, benchmarks and the tests that use a device, in build/gpu
+#   hashes      the same bits from CPU and GPU over 1e8 steps: mappings, block sizes, batch sizes
+#   tests       the tests, where a device that is missing is a failure (LS_REQUIRE_GPU=1)
+#   bench       every benchmark of the device -> bench/results/<date>-<commit>-<device>.json
+#   report      measured against predicted and against the goals -> the same name with .md
+#   sanitizers  compute-sanitizer: memcheck, racecheck, initcheck, synccheck
+#
+# A part that fails does not stop the others; the last line counts them and the exit code is 1. A part
+# runs for as long as its own limit and the ten minutes (LS_GPU_SECONDS) allow.
+#
+# Needs nvcc, cmake, ninja, g++, python3 and the packages that lockstep.sh names. Where those cannot be
+# installed, unpack them beforehand into a folder, LS_DEBS (default .deps):
+#   apt-get download libgtest-dev libgmock-dev libbenchmark-dev libbenchmark1debian libcli11-dev \
+#     nlohmann-json3-dev libfmt-dev libtomlplusplus-dev libopenblas-pthread-dev libopenblas0-pthread
+#   for deb in *.deb; do dpkg -x "$deb" .deps; done
+# compute-sanitizer is taken from the PATH, LS_COMPUTE_SANITIZER, or the PyPI package
+# nvidia-cuda-sanitizer-api.
+set -u
+script=$(readlink -f "$0")
+cd "$(dirname "$script")/../.." || exit 1
+root=$PWD
+export LC_ALL=C.UTF-8
+
+all_parts=(facts build hashes tests bench report sanitizers)
+emulated=no
+parts=()
+for argument in "$@"; do
+  case $argument in
+    --emulated) emulated=yes ;;
+    --list)
+      printf '%s\n' "${all_parts[@]}"
+      exit 0
+      ;;
+    -h | --help)
+      sed -n '2,/^set -u/p' "$script" | sed '$d; s/^# \{0,1\}//'
+      exit 0
+      ;;
+    *)
+      if ! [[ " ${all_parts[*]} " == *" $argument "* ]]; then
+        printf 'run_all.sh: no part is called %s; see --list\n' "$argument" >&2
+        exit 2
+      fi
+      parts+=("$argument")
+      ;;
+  esac
+done
+if [ ${#parts[@]} -eq 0 ]; then parts=("${all_parts[@]}"); fi
+
+deadline=${LS_GPU_SECONDS:-600}
+if [ $emulated = yes ]; then deadline=${LS_GPU_SECONDS:-7200}; fi
+jobs=${LS_JOBS:-$(nproc)}
+build=${LS_GPU_BUILD:-$root/build/gpu}
+if [ $emulated = yes ]; then
+  build=${LS_GPU_BUILD:-$root/build/gpu-emulated}
+  export LS_CUDA_EMULATOR=1
+fi
+program=$build/lockstep
+work=$build/run_all
+mkdir -p "$work"
+
+# --- dependencies that were unpacked instead of installed ---
+debs=${LS_DEBS:-$root/.deps}
+if [ -d "$debs/usr" ]; then
+  debs=$(cd "$debs" && pwd)
+  export CMAKE_PREFIX_PATH=$debs/usr${CMAKE_PREFIX_PATH:+:$CMAKE_PREFIX_PATH}
+  for folder in "$debs"/usr/lib/*-linux-gnu "$debs"/usr/lib/*-linux-gnu/openblas-*; do
+    if [ -d "$folder" ]; then
+      export LD_LIBRARY_PATH=$folder${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+      export LIBRARY_PATH=$folder${LIBRARY_PATH:+:$LIBRARY_PATH}
+    fi
+  done
+fi
+for folder in "${CUDA_PATH-}/bin" /usr/local/cuda/bin; do
+  if [ -x "$folder/nvcc" ]; then PATH=$PATH:$folder; fi
+done
+
+device_name() {
+  if [ $emulated = yes ]; then
+    echo emulated
+  else
+    nvidia-smi --query-gpu=name --format=csv,noheader -i 0 2>/dev/null || echo unknown
+  fi
+}
+# "NVIDIA H100 80GB HBM3" -> h100-80gb-hbm3
+device_slug() {
+  device_name | head -n 1 | tr '[:upper:]' '[:lower:]' | sed -E 's/^nvidia //; s/[^a-z0-9]+/-/g; s/-$//'
+}
+commit=$(git rev-parse --short=12 HEAD 2>/dev/null || echo "${LS_COMMIT:-unknown}")
+results=$root/bench/results
+if [ $emulated = yes ]; then results=$work; fi # times of the emulator are no results
+result=$results/$(date +%F)-$commit-$(device_slug)
+
+# Runs a command for at most LIMIT seconds and not beyond the deadline.
+within() { # LIMIT COMMAND...
+  local limit=$1 left=$((deadline - SECONDS))
+  shift
+  if [ $emulated = yes ]; then limit=$left; fi
+  if [ "$left" -lt 5 ]; then
+    echo "no time left: $*"
+    return 124
+  fi
+  if [ "$limit" -gt "$left" ]; then limit=$left; fi
+  timeout --kill-after=10 "$limit" "$@"
+}
+
+part_facts() {
+  echo "commit $commit, $jobs cores, device: $(device_name)"
+  if [ -n "$(git status --porcelain 2>/dev/null)" ]; then echo "the tree has changes that are not committed"; fi
+  g++ --version | head -n 1
+  nvcc --version 2>/dev/null | tail -n 2 || true
+  if [ $emulated = yes ]; then return 0; fi
+  nvidia-smi --query-gpu=name,driver_version,memory.total,compute_cap,clocks.max.sm,clocks.max.mem,power.limit,ecc.mode.current,mig.mode.current \
+    --format=csv -i 0
+}
+
+part_build() {
+  local options=(-DCMAKE_BUILD_TYPE=Release -DLS_TESTS=ON -DLS_BENCH=ON) targets=(lockstep_cli lockstep_bench)
+  if [ $emulated = yes ]; then
+    options+=(-DLS_CUDA=OFF -DLS_CUDA_EMULATOR=ON "-DLS_TEST_FILTER=cli/cuda")
+    targets=(lockstep_cli lockstep_cuda_emulated lockstep_bench_emulated)
+  else
+    options+=(-DLS_CUDA=ON -DLS_CUDA_EMULATOR=OFF -DCMAKE_CUDA_ARCHITECTURES=90-real "-DLS_TEST_FILTER=gpu|cuda|parity|bench/")
+    targets=(all)
+  fi
+  within 60 cmake -S . -B "$build" -G Ninja "${options[@]}" >"$work/configure.log" 2>&1 || {
+    cat "$work/configure.log"
+    return 1
+  }
+  within 360 ninja -C "$build" -j "$jobs" "${targets[@]}" >"$work/build.log" 2>&1 || {
+    tail -n 60 "$work/build.log"
+    return 1
+  }
+  if [ $emulated = yes ]; then within 360 ninja -C "$build" -j "$jobs" >"$work/build.log" 2>&1; fi
+}
+
+part_hashes() {
+  local tiny=()
+  if [ $emulated = yes ]; then tiny=(--emulated); fi
+  within 120 python3 tests/gpu/hashes.py --program "$program" "${tiny[@]}"
+}
+
+part_tests() {
+  LS_REQUIRE_GPU=1 within 150 ctest --test-dir "$build" --output-on-failure --no-tests=error \
+    --output-junit "$work/tests.xml" --parallel "$jobs" -LE '^(live|exhaustive)$'
+}
+
+part_bench() {
+  local options=(--benchmark_filter=/cuda --save "$result.json")
+  local bench=$build/lockstep_bench
+  if [ $emulated = yes ]; then
+    options+=(--emulated --smoke)
+    bench=$build/lockstep_bench_emulated
+  fi
+  within 180 "$bench" "${options[@]}" || return 1
+  echo "written: $result.json"
+}
+
+part_report() {
+  within 30 python3 bench/gpu_report.py "$result.json" --predicted "$root/bench/results" --out "$result.md"
+}
+
+find_sanitizer() {
+  if [ -n "${LS_COMPUTE_SANITIZER-}" ]; then
+    echo "$LS_COMPUTE_SANITIZER"
+  elif command -v compute-sanitizer >/dev/null; then
+    command -v compute-sanitizer
+  else
+    local python
+    for python in python3 "$root/.venv/bin/python"; do
+      "$python" - 2>/dev/null <<'PYTHON' && return 0
+import pathlib, sys
+found = [p for folder in sys.path for p in pathlib.Path(folder or ".").glob("nvidia/*/**/compute-sanitizer") if p.is_file()]
+print(found[0]) if found else sys.exit(1)
+PYTHON
+    done
+    return 1
+  fi
+}
+
+# Small, and every kernel at least once: mappings, forms of the network, both records, play and step.
+sanitizer_workloads=(
+  "train --envs 65 --updates 2 --mapping thread --block-size 64"
+  "train --envs 65 --updates 2 --mapping lanes8 --block-size 64"
+  "train --envs 33 --updates 2 --horizon 24 --baseline batch_mean --store recompute --normalize batch"
+  "train --envs 33 --updates 2 --activation leaky_relu --dropout 0.5 --normalize episode"
+  "train --envs 33 --updates 2 --policy linear --returns full --eval-every 1 --eval-episodes 40"
+  "rollout --envs 40 --steps 40 --policy random"
+  "rollout --envs 40 --steps 40 --math dense"
+)
+
+sanitize() { # TOOL: all workloads under one tool
+  local tool=$1 log=$work/$1.log failed=0 words
+  local checks=(--tool "$tool" --error-exitcode 99)
+  if [ "$tool" = memcheck ]; then checks+=(--leak-check full); fi
+  : >"$log"
+  for words in "${sanitizer_workloads[@]}"; do
+    if [[ $words == train* ]]; then words="$words --until-score 1e9 --force --out $work/$tool.run"; fi
+    # shellcheck disable=SC2086  # a list of words
+    if within 240 "$sanitizer" "${checks[@]}" "$program" $words --device cuda --quiet >>"$log" 2>&1; then
+      echo "clean: lockstep $words" >>"$log"
+    else
+      echo "exit code $?: lockstep $words" >>"$log"
+      failed=1
+    fi
+  done
+  return $failed
+}
+
+part_sanitizers() {
+  if ! sanitizer=$(find_sanitizer); then
+    echo "compute-sanitizer is neither on the PATH nor among the Python packages"
+    return 77
+  fi
+  if [ ! -x "$sanitizer" ]; then chmod +x "$sanitizer"; fi
+  echo "$sanitizer"
+  local tool failed=0
+  local -A running=()
+  for tool in memcheck racecheck initcheck synccheck; do # side by side: none of them fills the GPU
+    sanitize "$tool" &
+    running[$tool]=$!
+  done
+  for tool in "${!running[@]}"; do
+    if wait "${running[$tool]}"; then
+      echo "$tool: $(grep -c '^clean: ' "$work/$tool.log") of ${#sanitizer_workloads[@]} workloads clean"
+    else
+      failed=1
+      echo "$tool: FAILED"
+      tail -n 40 "$work/$tool.log"
+    fi
+  done
+  return $failed
+}
+
+passed=0
+failed=()
+skipped=()
+for part in "${parts[@]}"; do
+  printf '\n=== %s ===\n' "$part"
+  began=$SECONDS
+  "part_$part"
+  case $? in
+    0)
+      passed=$((passed + 1))
+      verdict=passed
+      ;;
+    77)
+      skipped+=("$part")
+      verdict=skipped
+      ;;
+    *)
+      failed+=("$part")
+      verdict=FAILED
+      ;;
+  esac
+  printf '=== %s: %s in %d s ===\n' "$part" "$verdict" $((SECONDS - began))
+done
+printf '\n'
+if [ ${#skipped[@]} -gt 0 ]; then printf 'skipped parts: %s\n' "${skipped[*]}"; fi
+if [ ${#failed[@]} -gt 0 ]; then printf 'failed parts: %s\n' "${failed[*]}"; fi
+note=
+if [ $emulated = yes ]; then note=', emulated'; fi
+printf '%d passed, %d skipped, %d failed in %d s%s\n' "$passed" "${#skipped[@]}" "${#failed[@]}" "$SECONDS" "$note"
+[ ${#failed[@]} -eq 0 ]
