@@ -59,7 +59,7 @@ struct FixedPoint {
     saturated = saturated | (active & (!fits));
     return round_to_int(select(active & fits, scaled, F(0)));
   }
-  static double value(Sum sum, float scale) {
+  static LS_HD double value(Sum sum, float scale) {
     return static_cast<double>(sum) / static_cast<double>(scale);
   }
 };
@@ -74,7 +74,7 @@ struct ExactDouble {
   static LS_HD F quantise(F value, float, bool active, bool&) {
     return active ? value : F(0);
   }
-  static double value(Sum sum, float) { return sum; }
+  static LS_HD double value(Sum sum, float) { return sum; }
 };
 
 }  // namespace lockstep
