@@ -23,6 +23,16 @@ uint3 position(std::uint64_t index, dim3 extent) {
           static_cast<unsigned>(row / extent.y)};
 }
 
+// 0xFF is NaN as a float and -1 as an integer: what is read before it was written shows.
+void* new_shared_memory(std::size_t bytes, std::size_t alignment) {
+  void* data = nullptr;
+  if (::posix_memalign(&data, std::max(alignment, std::size_t{16}), bytes) != 0) {
+    stop("no memory for shared memory");
+  }
+  std::memset(data, 0xFF, bytes);
+  return data;
+}
+
 std::string text_of(uint3 v) {
   return "(" + std::to_string(v.x) + "," + std::to_string(v.y) + "," + std::to_string(v.z) + ")";
 }
@@ -107,12 +117,7 @@ void Scheduler::start_block(std::uint64_t index) {
   block.living = threads;
   block.at_barrier = 0;
   block.static_bytes = 0;
-  // 0xFF is NaN as a float and -1 as an integer: what is read before it was written shows
-  block.dynamic = nullptr;
-  if (kernel_->shared_bytes > 0) {
-    block.dynamic = std::aligned_alloc(16, kernel_->shared_bytes);
-    std::memset(block.dynamic, 0xFF, kernel_->shared_bytes);
-  }
+  if (kernel_->shared_bytes > 0) block.dynamic = new_shared_memory(kernel_->shared_bytes, 16);
   for (unsigned i = 0; i < threads; ++i) {
     Thread& thread = block.threads[i];
     thread.thread = position(i, extent);
@@ -271,8 +276,7 @@ void* Scheduler::shared(Thread& thread, const void* slot, std::size_t bytes,
   if (settings().strict && block.static_bytes > kStaticLimit) {
     fail(thread, "more than 48 KiB of static shared memory");
   }
-  void* const data = std::aligned_alloc(std::max(alignment, std::size_t{16}), bytes);
-  std::memset(data, 0xFF, bytes);
+  void* const data = new_shared_memory(bytes, alignment);
   block.shared.push_back({slot, data});
   return data;
 }
