@@ -111,11 +111,11 @@ class Function:
         return [l for l in self.loops if not any(m.parent is l for m in self.loops)]
 
     def hot(self):
-        """The innermost loop with the most floating-point work, else the longest; without loops all of it."""
+        """The innermost loop with the most multiplications and additions, else the longest; without loops all."""
         loops = self.innermost()
         if not loops:
             return self.outside
-        return max(loops, key=lambda l: (l.mix()["FFMA"], l.count()))
+        return max(loops, key=lambda l: (sum(l.mix()[c] for c in ("FFMA", "FADD", "FMUL")), l.count()))
 
 
 LINE = re.compile(r"\s*/\*([0-9a-f]{4,})\*/\s+(@!?U?P\w+\s+)?([A-Z][\w.]*)\s*([^;]*);")

@@ -11,7 +11,7 @@ The expression must match the kernel's whole name without parameters and namespa
   registers<=N   per thread
   spills<=N      bytes stored and loaded
   stack<=N       bytes of the frame; 0 where the budget says nothing
-  loop<=N        instructions of one turn of the hot loop; per=K says for how many items (units, steps ...)
+  loop<=N        may be left out: instructions of one turn of the hot loop; per=K says for how many items (units, steps ...)
                  that is, and the table then has instructions per item
   around<=N      instructions of the loops around the hot one
   calls<=N       calls of anything but the compiler's slow paths; 0 where the budget says nothing
@@ -65,7 +65,7 @@ def parse_budget(place, text):
             budget.limits[name] = float(number)
         else:
             raise BadBudget(f"{place}: unknown limit '{word}'")
-    for name in ("registers", "spills", "loop"):
+    for name in ("registers", "spills"):
         if name not in budget.limits:
             raise BadBudget(f"{place}: no limit for {name}")
     return budget

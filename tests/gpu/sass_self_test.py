@@ -78,7 +78,7 @@ BUDGETS = """
 """
 EXPECTED = ["calls: calls 1 > 0", "forgotten: no budget is written", "lean: loop ", "lean: registers ",
             "no kernel is named 'gone'", "on_stack: stack 256 > 0", "spills: spills "]
-BAD_LINES = ["lean", "lean registers<=32", "lean registers<=1 spills<=0 loop<=2 speed<=3",
+BAD_LINES = ["lean", "lean registers<=32", "lean spills<=0 loop<=3", "lean registers<=1 spills<=0 loop<=2 speed<=3",
              "lean( registers<=1 spills<=0 loop<=2", "lean registers=1 spills<=0 loop<=2"]
 
 
