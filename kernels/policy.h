@@ -98,12 +98,26 @@ LS_HD F activate(F h, F leak) {
 /// Units are stored with this alignment, in bytes, so that a thread loads four numbers at once.
 inline constexpr int kUnitAlignment = 16;
 
+/// Number i of a unit that lengthens a ReLU or leaky chain without a trace: its h is +0, and adding
+/// (-0) h changes no sum, not even a zero's sign.
+LS_HD constexpr float unit_padding(int i, int O) { return i > O ? -0.0f : 0.0f; }
+
+/// Units of a chain that one turn of the loop over it takes; a policy type with kTurn has chains of
+/// whole turns.
+template <class Policy>
+LS_HD constexpr int units_per_turn() {
+  if constexpr (requires { Policy::kTurn; }) {
+    return Policy::kTurn;
+  } else {
+    return 1;
+  }
+}
+
 /// Adds up partial sums [kFirst, kFirst + kCount) of the logits of V packs: a binary tree walked
 /// depth first, so that few sums are alive, with kInFlight chains of fma side by side at a leaf.
-template <PolicyForm kForm, int kInFlight, int kFirst, int kCount, class F, class Mask, int V,
-          int O, int Z>
-LS_HD void add_partials(const PolicyView<typename Lanes<F>::Scalar>& policy, const F (&obs)[V][O],
-                        Mask* mask, F (&total)[V][Z]) {
+template <PolicyForm kForm, int kInFlight, int kFirst, int kCount, class F, class Policy,
+          class Mask, int V, int O, int Z>
+LS_HD void add_partials(const Policy& policy, const F (&obs)[V][O], Mask* mask, F (&total)[V][Z]) {
   if constexpr (kCount > kInFlight) {
     F right[V][Z];
     add_partials<kForm, kInFlight, kFirst, kCount / 2, F>(policy, obs, mask, total);
@@ -119,19 +133,24 @@ LS_HD void add_partials(const PolicyView<typename Lanes<F>::Scalar>& policy, con
       for (int v = 0; v < V; ++v)
         for (int z = 0; z < Z; ++z) sum[r][v][z] = F(0);
     const Real* unit = policy.units + kFirst * policy.chain * kStride;
-    for (int k = 0; k < policy.chain; ++k, unit += kStride) {
-      for (int r = 0; r < kCount; ++r) {
-        const Real* w = static_cast<const Real*>(
-            __builtin_assume_aligned(unit + r * policy.chain * kStride, kUnitAlignment));
-        for (int v = 0; v < V; ++v) {
-          F h = hidden_unit<F, O>(w, obs[v]);
-          if constexpr (kForm == PolicyForm::kRelu) {
-            h = max(h, F(0));
-          } else {
-            h = activate(h, F(policy.leak));
-            if (dropout) h = select(mask[v].kept(kFirst + r + kPartials * k), h, F(0));
+    for (int k0 = 0; k0 < policy.chain; k0 += units_per_turn<Policy>()) {
+      LS_UNROLL
+      for (int k = k0; k < k0 + units_per_turn<Policy>(); ++k, unit += kStride) {
+        LS_UNROLL
+        for (int r = 0; r < kCount; ++r) {
+          const Real* w = static_cast<const Real*>(
+              __builtin_assume_aligned(unit + r * policy.chain * kStride, kUnitAlignment));
+          LS_UNROLL
+          for (int v = 0; v < V; ++v) {
+            F h = hidden_unit<F, O>(w, obs[v]);
+            if constexpr (kForm == PolicyForm::kRelu) {
+              h = max(h, F(0));
+            } else {
+              h = activate(h, F(policy.leak));
+              if (dropout) h = select(mask[v].kept(kFirst + r + kPartials * k), h, F(0));
+            }
+            for (int z = 0; z < Z; ++z) sum[r][v][z] = fma(F(w[O + 1 + z]), h, sum[r][v][z]);
           }
-          for (int z = 0; z < Z; ++z) sum[r][v][z] = fma(F(w[O + 1 + z]), h, sum[r][v][z]);
         }
       }
     }
@@ -151,9 +170,9 @@ LS_HD void add_partials(const PolicyView<typename Lanes<F>::Scalar>& policy, con
 /// Result:   bitwise. A logit is kPartials interleaved fma chains from +0 over units r, r + 8, ...,
 ///           a binary tree over them with strides 1, 2, 4, then the bias.
 /// Cost:     H * (O + Z) fma + H max per environment
-template <PolicyForm kForm, int kInFlight, class F, int V, int O, int Z, class Mask>
-LS_HD void policy_logits(const PolicyView<typename Lanes<F>::Scalar>& policy, const F (&obs)[V][O],
-                         Mask* mask, F (&logits)[V][Z]) {
+template <PolicyForm kForm, int kInFlight, class F, int V, int O, int Z, class Policy, class Mask>
+LS_HD void policy_logits(const Policy& policy, const F (&obs)[V][O], Mask* mask,
+                         F (&logits)[V][Z]) {
   if constexpr (kForm == PolicyForm::kLinear) {
     for (int v = 0; v < V; ++v) {
       for (int z = 0; z < Z; ++z) {

@@ -282,7 +282,7 @@ gradient_kernel(const __grid_constant__ UpdateArgs update, GradientWork work) {
                                                        constant};
     const auto id = static_cast<std::uint32_t>(env);
     Replay<E, float> replay = start_replay<E, float>(args.stream, id);
-    const int end = __reduce_max_sync(kAllLanes, trajectory.steps);
+    const int end = warp_max(trajectory.steps);
     RecordedStep<E> next = trajectory.load(0);
     for (int t = 0; t < end; ++t) {
       RecordedStep<E> step = next;

@@ -32,7 +32,7 @@ __device__ inline void add_sums(SharedSums* to, const ReturnSums& lane) {
   const std::int64_t high = warp_sum(lane.squares_high);
   const bool saturated = __any_sync(kAllLanes, lane.saturated);
   // floats that are not negative compare as their bits
-  const unsigned largest = __reduce_max_sync(kAllLanes, as_unsigned(as_int(lane.largest)));
+  const unsigned largest = warp_max(as_unsigned(as_int(lane.largest)));
   if (lane_index() != 0) return;
   if (saturated) atomicOr(&to->saturated, 1u);
   if (largest != 0) atomicMax(&to->largest, largest);

@@ -1,0 +1,31 @@
+// Builds the table of CUDA operations of one environment. A generated translation unit includes
+// this header and the environment's, and uses LS_INSTANTIATE_CUDA(name, Type).
+#pragma once
+
+#include "kernels/cuda/finish.cuh"
+#include "kernels/cuda/gradient.cuh"
+#include "kernels/cuda/launchers.h"
+#include "kernels/cuda/returns.cuh"
+#include "kernels/cuda/rollout.cuh"
+#include "kernels/cuda/step.cuh"
+
+namespace lockstep::cuda {
+
+template <class E>
+cudaError_t play(const RolloutArgs<float>& args, const LaunchShape& shape, cudaStream_t stream) {
+  return play_all<E>(play_args(args), shape, stream);
+}
+template <class E>
+cudaError_t rollout(const UpdateArgs& args, const LaunchShape& shape, cudaStream_t stream) {
+  return play_all<E>(play_args(args), shape, stream);
+}
+
+}  // namespace lockstep::cuda
+
+#define LS_INSTANTIATE_CUDA(name, Type)                            \
+  namespace lockstep::cuda {                                       \
+  extern const Operations operations_##name;                       \
+  const Operations operations_##name = {                           \
+      Type::kName, play<Type>,     rollout<Type>, returns,         \
+      baseline,    gradient<Type>, finish,        step_all<Type>}; \
+  }

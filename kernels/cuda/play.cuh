@@ -1,0 +1,82 @@
+// What both rollout kernels share: their arguments, and what an environment leaves behind beside
+// the record of its steps.
+#pragma once
+
+#include "kernels/cuda/launchers.h"
+#include "kernels/cuda/warp.cuh"
+#include "kernels/rollout_step.h"
+
+namespace lockstep::cuda {
+
+struct PlayArgs {
+  RolloutArgs<float> rollout;
+  const UpdateState* state;  // of the update under way; null: evaluation
+  EpisodeLog log;            // count null: not kept
+  std::int32_t* histogram;   // ReturnTable's; null: not kept
+};
+
+inline PlayArgs play_args(const RolloutArgs<float>& args) { return {args, nullptr, {}, nullptr}; }
+inline PlayArgs play_args(const UpdateArgs& args) {
+  return {args.rollout, args.state, args.episode_log,
+          args.table_form && args.rollout.episodic ? args.table.histogram : nullptr};
+}
+
+/// False if the updates stopped: then nothing is played.
+__device__ inline bool is_running(const PlayArgs& play) {
+  return play.state == nullptr || play.state->stop == Stop::kRunning;
+}
+/// The arguments with the epoch of the update under way.
+__device__ inline RolloutArgs<float> rollout_of(const PlayArgs& play) {
+  RolloutArgs<float> args = play.rollout;
+  if (play.state != nullptr) args.stream.epoch = play.state->epoch;
+  return args;
+}
+
+/// Start of environment `env`; lanes beyond the last one never count as alive.
+template <class E>
+__device__ inline Episode<E, float> first_episode(const RolloutArgs<float>& args,
+                                                  std::int64_t env) {
+  const auto id = static_cast<std::uint32_t>(env);
+  return {start_state<E, float>(args.stream, id, 0u), 0, 0u, env < args.num_envs};
+}
+
+/// Logs an episode that just ended, with automatic reset.
+template <class E>
+__device__ inline void log_episode(const PlayArgs& play, std::uint32_t env,
+                                   const Episode<E, float>& episode, const Scores<float>& scores) {
+  if (play.log.count == nullptr) return;
+  const std::int64_t at =
+      (std::int64_t{play.state->slot} * play.log.capacity + episode.number) * play.log.lanes + env;
+  play.log.length[at] = episode.steps;
+  if (play.log.score != nullptr) play.log.score[at] = scores.running;
+}
+
+/// Writes what is left of environment `env` after t steps; every lane of the warp calls it, `here`
+/// marks those that have one.
+template <class E, bool kEpisodic>
+__device__ inline void leave(const PlayArgs& play, std::int64_t env, bool here,
+                             const Episode<E, float>& episode, const Scores<float>& scores, int t) {
+  // a lane beyond the last environment was never alive and has not finished anything
+  const bool unused = env >= play.rollout.num_envs;
+  Finished<float> finished = finished_of<E, kEpisodic, float>(episode, scores, t);
+  if (here) {
+    play.rollout.score[env] = finished.score;
+    play.rollout.length[env] = finished.steps;
+    play.rollout.episodes[env] = finished.episodes;
+  }
+  const std::int32_t count = unused ? 0 : finished.episodes;
+  if (here && play.log.count != nullptr) {
+    const std::int64_t slot = play.state->slot;
+    play.log.count[slot * play.log.lanes + env] = count;
+    if (kEpisodic && count > 0) {
+      const std::int64_t at = slot * play.log.capacity * play.log.lanes + env;
+      play.log.length[at] = finished.steps;
+      if (play.log.score != nullptr) play.log.score[at] = finished.score;
+    }
+  }
+  if (kEpisodic && play.histogram != nullptr) {
+    count_in_histogram(play.histogram, here && count > 0 ? finished.steps : -1);
+  }
+}
+
+}  // namespace lockstep::cuda

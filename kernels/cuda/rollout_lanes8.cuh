@@ -1,0 +1,280 @@
+// The rollout with eight lanes per environment, for batches too small to fill the device with a
+// thread each. ReLU networks of at most kLanes8MaxHidden units.
+//
+// Fused: as in rollout.cuh.
+// Mapping: lane r of a group of eight owns partial sum r of the logit, its units in registers for
+// the whole launch; the sums meet in a butterfly with strides 1, 2, 4, which is the tree of
+// policy.h. A group plays two environments, so that a warp's eight fill one byte of the record's
+// words; everything but the network is computed by all eight lanes alike. The random words are
+// drawn once in 16 steps, two lanes per counter, and handed round.
+// Written per step and environment: as in rollout.cuh, bits by three lanes, a byte each.
+// Limiter: latency of the chain observation, network, butterfly, exp, division, state.
+#pragma once
+
+#include "kernels/choose_action.h"
+#include "kernels/cuda/play.cuh"
+#include "kernels/policy.h"
+
+namespace lockstep::cuda {
+namespace lanes8 {
+
+inline constexpr int kLanes = kPartials;               // of an environment
+inline constexpr int kPair = 2;                        // environments of a group of lanes
+inline constexpr int kEnvs = kWarp / kLanes * kPair;   // of a warp
+inline constexpr int kWarpsPerGroup = kGroup / kEnvs;  // of a group of the record
+inline constexpr int kWordSteps = 16;                  // served by one draw of all lanes
+static_assert(kEnvs == 8 && kWarpsPerGroup == 2, "a warp fills a byte of the record's words");
+
+/// One partial sum of a policy: a lane's units, by value.
+template <int kChain, int kStride>
+struct LaneUnits {
+  alignas(kUnitAlignment) float unit[kChain][kStride];
+};
+
+/// The view of it that add_partials() walks.
+template <int kChain>
+struct LanePolicy {
+  static constexpr int chain = kChain;
+  static constexpr int kTurn = kChain;
+  static constexpr float leak = 0;
+  static constexpr std::uint32_t drop_below = 0;
+  const float* units;
+};
+
+/// Units of partial sum r; chains are filled up to kChain.
+template <int kChain, int O, int Z>
+__device__ inline void load_units(const PolicyView<float>& policy, int r,
+                                  LaneUnits<kChain, unit_stride(O, Z)>& to) {
+  constexpr int kStride = unit_stride(O, Z);
+  const float* from = policy.units + r * policy.chain * kStride;
+  LS_UNROLL
+  for (int k = 0; k < kChain; ++k) {
+    LS_UNROLL
+    for (int i = 0; i < kStride; ++i) {
+      to.unit[k][i] = k < policy.chain ? from[k * kStride + i] : unit_padding(i, O);
+    }
+  }
+}
+
+/// Where a lane writes the record of its environments.
+struct LaneRecord {
+  const Record<float>& record;
+  std::int64_t step;   // of the group, at t = 0, in steps from the start of the record
+  int place;           // of the first of two environments within the group
+  int r;               // lane of the environment
+  std::uint8_t* bits;  // lanes 0 .. 2: byte of step 0 in the words of action, ends; else null
+
+  __device__ LaneRecord(const Record<float>& to, std::int64_t first)
+      : record(to),
+        step(first / kGroup * to.T),
+        place(static_cast<int>(first % kGroup) + lane_index() / kLanes * kPair),
+        r(lane_index() % kLanes) {
+    std::uint16_t* const words = lane_index() == 0   ? to.action_bits
+                                 : lane_index() == 1 ? to.terminated
+                                 : lane_index() == 2 ? to.truncated
+                                                     : nullptr;
+    bits = words == nullptr
+               ? nullptr
+               : reinterpret_cast<std::uint8_t*>(words + step) + first % kGroup / kEnvs;
+  }
+  /// Field f of `fields` of environment e; written by lane r == e alone.
+  template <class T>
+  __device__ void set(T* field, int e, int t, int fields, int f, T value) const {
+    if (r == e) field[((step + t) * fields + f) * kGroup + place + e] = value;
+  }
+  /// Stores step t of the bits; `mine` has bit 2 kind + e.
+  __device__ void set_bits(int t, std::uint32_t mine) const {
+    // byte q of the vote: the bits of lane group q, lane r bit r; lane n takes kind n of all groups
+    const std::uint32_t vote = __ballot_sync(kAllLanes, ((mine >> r) & 1u) != 0);
+    const std::uint32_t pairs = (vote >> (kPair * (lane_index() % kLanes))) & 0x03030303u;
+    // moves the four pairs side by side into the top byte; no two terms share a bit
+    if (bits != nullptr) bits[2 * t] = static_cast<std::uint8_t>((pairs * 0x01041040u) >> 24);
+  }
+};
+
+/// The word of step t, of those drawn at t - t % 16, of environment e of the lane's group.
+__device__ inline std::uint32_t word_of_step(const PhiloxWords<std::uint32_t>& words, int t,
+                                             int e) {
+  const std::uint32_t even = (t & 2) != 0 ? words.w[2] : words.w[0];
+  const std::uint32_t odd = (t & 2) != 0 ? words.w[3] : words.w[1];
+  const int drawn_by = lane_index() / kLanes * kLanes + t / 4 % 4 * kPair + e;
+  return __shfl_sync(kAllLanes, (t & 1) != 0 ? odd : even, drawn_by);
+}
+
+/// The two warps of a group of the record may play a different number of steps; whoever ends last
+/// clears the ends of the shorter one's remaining steps. `other_end`: -1 at first, one per group.
+__device__ inline void close_record(const Record<float>& record, std::int64_t first, int t,
+                                    std::int32_t* other_end) {
+  const std::int64_t group = first / kGroup;
+  int other = -1;
+  if (lane_index() == 0) other = atomicExch(other_end, t);
+  other = __shfl_sync(kAllLanes, other, 0);
+  if (other < 0) return;  // the whole warp
+  const std::int64_t half = t < other ? first % kGroup / kEnvs : 1 - first % kGroup / kEnvs;
+  const int from = t < other ? t : other;
+  const int to = t < other ? other : t;
+  for (int i = from + lane_index(); i < to; i += kWarp) {
+    const std::int64_t byte = 2 * (group * record.T + i) + half;
+    if (record.terminated != nullptr) {
+      reinterpret_cast<std::uint8_t*>(record.terminated)[byte] = 0;
+    }
+    if (record.truncated != nullptr) reinterpret_cast<std::uint8_t*>(record.truncated)[byte] = 0;
+  }
+  if (lane_index() == 0) record.steps[group] = to;
+}
+
+/// Plays the eight environments of a warp from `first` on.
+template <class E, bool kEpisodic, int kChain>
+__device__ inline void play_warp(const PlayArgs& play, std::int64_t first,
+                                 std::int32_t* other_end) {
+  constexpr int O = E::kObservationSize;
+  constexpr int A = E::kNumActions;
+  constexpr int Z = logits_of(A);
+  constexpr bool kDrawnAhead = !kEpisodic && kDrawAhead < E >> 1;
+  using Words = ActionWords<PolicyForm::kRelu, A>;
+  static_assert(Words::kSteps * kLanes / kPair == kWordSteps);
+
+  const RolloutArgs<float> args = rollout_of(play);
+  const Record<float>& record = args.record;
+  const bool recording = record.action_bits != nullptr || record.terminated != nullptr;
+  const LaneRecord rows(record, first);
+  LaneUnits<kChain, unit_stride(O, Z)> units;
+  load_units<kChain, O, Z>(args.policy, rows.r, units);
+  const LanePolicy<kChain> policy{&units.unit[0][0]};
+
+  std::uint32_t env[kPair];
+  Episode<E, float> episode[kPair];
+  Scores<float> scores[kPair];
+  typename E::template State<float> next_start[kPair];
+  PhiloxWords<std::uint32_t> words;
+  LS_UNROLL
+  for (int e = 0; e < kPair; ++e) {
+    const std::int64_t id = first + lane_index() / kLanes * kPair + e;
+    env[e] = static_cast<std::uint32_t>(id);
+    episode[e] = first_episode<E>(args, id);
+    scores[e] = {0.0f, 0.0f};
+  }
+
+  int t = 0;
+  for (; t < args.T; ++t) {
+    if (t % kWordSteps == 0) {
+      words = Words::draw(args.stream, rows.r % kPair == 0 ? env[0] : env[1],
+                          t + rows.r / kPair * Words::kSteps);
+    }
+    if (kDrawnAhead && t % kDrawAhead<E> == 0) {
+      LS_UNROLL
+      for (int e = 0; e < kPair; ++e) {
+        next_start[e] = start_state<E, float>(args.stream, env[e], episode[e].number + 1u);
+      }
+    }
+
+    float obs[kPair][O];
+    float logits[kPair][Z];
+    LS_UNROLL
+    for (int e = 0; e < kPair; ++e) E::template observe<float>(episode[e].state, obs[e]);
+    add_partials<PolicyForm::kRelu, 1, 0, 1, float>(policy, obs, static_cast<DropoutWalk*>(nullptr),
+                                                    logits);
+    LS_UNROLL
+    for (int e = 0; e < kPair; ++e) {
+      LS_UNROLL
+      for (int z = 0; z < Z; ++z) {
+        LS_UNROLL
+        for (int stride = 1; stride < kLanes; stride *= 2) {
+          logits[e][z] = logits[e][z] + __shfl_xor_sync(kAllLanes, logits[e][z], stride);
+        }
+        logits[e][z] = logits[e][z] + args.policy.output_bias[z];
+      }
+    }
+
+    bool running = false;
+    std::uint32_t bits = 0;
+    LS_UNROLL
+    for (int e = 0; e < kPair; ++e) {
+      const auto action = choose_action<PolicyForm::kRelu, float, A>(args, env[e], t, logits[e],
+                                                                     word_of_step(words, t, e));
+      const Episode<E, float> before = episode[e];
+      const StepOutcome<float> out = advance_and_score<E, float>(episode[e], scores[e], action);
+      if constexpr (kEpisodic) {
+        close_scores<E, float>(scores[e], out.ended);
+        stand_still<E, float>(episode[e], before, out.ended);
+        running |= episode[e].alive;
+      } else {
+        if (out.ended && rows.r == e) log_episode<E>(play, env[e], episode[e], scores[e]);
+        close_scores<E, float>(scores[e], out.ended);
+        if constexpr (kDrawnAhead) {
+          restart<E, float>(episode[e], out.ended, next_start[e]);
+        } else if (__any_sync(kAllLanes, out.ended)) {
+          restart<E, float>(episode[e], out.ended,
+                            start_state<E, float>(args.stream, env[e], episode[e].number + 1u));
+        }
+      }
+      if (!recording) continue;
+      if constexpr (A == 2) {
+        bits |= (action ? 1u : 0u) << e;
+      } else {
+        rows.set(record.action, e, t, 1, 0, static_cast<std::uint8_t>(action));
+      }
+      bits |= ((out.terminated ? 4u : 0u) | (out.truncated ? 16u : 0u)) << e;
+      if constexpr (!E::kConstantReward) rows.set(record.reward, e, t, 1, 0, out.reward);
+      if (record.logits != nullptr) {
+        for (int z = 0; z < Z; ++z) rows.set(record.logits, e, t, Z, z, logits[e][z]);
+      }
+      if (record.obs != nullptr) {
+        for (int o = 0; o < O; ++o) rows.set(record.obs, e, t, O, o, obs[e][o]);
+      }
+    }
+    if (recording) rows.set_bits(t, bits);
+    if (kEpisodic && !__any_sync(kAllLanes, running)) {
+      ++t;
+      break;
+    }
+  }
+
+  LS_UNROLL
+  for (int e = 0; e < kPair; ++e) {
+    leave<E, kEpisodic>(play, first + lane_index() / kLanes * kPair + e, rows.r == e, episode[e],
+                        scores[e], t);
+  }
+  if (recording) close_record(record, first, t, other_end);
+}
+
+template <class E, bool kEpisodic, int kChain>
+LS_KERNEL(kMaxBlock)
+rollout_lanes8_kernel(const __grid_constant__ PlayArgs play) {
+  LS_SHARED(ends, std::int32_t[kMaxBlock / kWarp / kWarpsPerGroup]);
+  if (!is_running(play)) return;  // the whole grid
+  std::int32_t& other_end = ends[warp_in_block() / kWarpsPerGroup];
+  if (static_cast<int>(threadIdx.x) % (kWarp * kWarpsPerGroup) == 0) other_end = -1;
+  __syncthreads();
+  const std::int64_t first = warp_in_grid() * kEnvs;
+  if (first / kGroup * kGroup >= play.rollout.num_envs) return;  // the whole warp
+  play_warp<E, kEpisodic, kChain>(play, first, &other_end);
+}
+
+template <class E, int kChain>
+inline cudaError_t launch_chain(const PlayArgs& play, int block, cudaStream_t stream) {
+  // the two warps of a group of the record meet in shared memory
+  const int threads = block < 2 * kWarp ? 2 * kWarp : block / (2 * kWarp) * (2 * kWarp);
+  const std::int64_t groups = (play.rollout.num_envs + kGroup - 1) / kGroup;
+  const dim3 grid = blocks_for_warps(groups * kWarpsPerGroup, threads);
+  return play.rollout.episodic ? launch("rollout", rollout_lanes8_kernel<E, true, kChain>, grid,
+                                        dim3(threads), 0, stream, play)
+                               : launch("rollout", rollout_lanes8_kernel<E, false, kChain>, grid,
+                                        dim3(threads), 0, stream, play);
+}
+
+}  // namespace lanes8
+
+/// Errors: cudaErrorInvalidValue for a policy this mapping cannot play.
+template <class E>
+cudaError_t play_lanes8(const PlayArgs& play, int block, cudaStream_t stream) {
+  const PolicyView<float>& policy = play.rollout.policy;
+  if (policy.form != PolicyForm::kRelu || policy.hidden > kLanes8MaxHidden) {
+    return cudaErrorInvalidValue;
+  }
+  if (policy.chain <= 4) return lanes8::launch_chain<E, 4>(play, block, stream);
+  if (policy.chain <= 8) return lanes8::launch_chain<E, 8>(play, block, stream);
+  return lanes8::launch_chain<E, kLanes8MaxHidden / kPartials>(play, block, stream);
+}
+
+}  // namespace lockstep::cuda
