@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 
 // A child that a sanitizer stops need not name functions: that takes longer than all the rest.
@@ -63,6 +64,7 @@ char letter_of(int status, const std::string& text) {
 Outcome run_child(const Setup& setup, Body body) {
   int ends[2];
   if (::pipe(ends) != 0) std::abort();
+  std::fflush(nullptr);  // or the child would print it again
   const pid_t child = ::fork();
   if (child < 0) std::abort();
   if (child == 0) {
