@@ -90,6 +90,7 @@ struct ReplayBatch {
       Type::kObservationSize,                                                         \
       Type::kNumActions,                                                              \
       Type::kMaxEpisodeSteps,                                                         \
+      Type::kMinEpisodeSteps,                                                         \
       Type::kConstantReward,                                                          \
       Type::kMaxAbsReward,                                                            \
       Type::kObservationLimit,                                                        \
