@@ -3,10 +3,12 @@
 // the environment's, and uses LS_INSTANTIATE_ENVIRONMENT(name, Type).
 #pragma once
 
+#include "kernels/cpu/dense.h"
 #include "kernels/cpu/gradient.h"
 #include "kernels/cpu/launchers.h"
 #include "kernels/cpu/returns.h"
 #include "kernels/cpu/rollout.h"
+#include "kernels/cpu/sample.h"
 #include "kernels/cpu/step.h"
 
 #if defined(LS_ISA_AVX512)
@@ -81,6 +83,10 @@ struct Batch {
         gradient_layout(args.policy, E::kObservationSize, logits_of(E::kNumActions)), scratch);
   }
   static void step(const StepBuffers& args, std::int64_t group) { step_group<E, F>(args, group); }
+  static void bias(const BiasArgs& args, std::int64_t first_row, std::int64_t rows) {
+    bias_rows<F>(args, first_row, rows);
+  }
+  static void sample(const SampleArgs& args, std::int64_t group) { sample_group<F>(args, group); }
 };
 
 }  // namespace lockstep::cpu
@@ -111,7 +117,9 @@ struct Batch {
       LS_BATCH(Type)::baseline,                                  \
       LS_BATCH(Type)::gradient,                                  \
       LS_BATCH(Type)::flush,                                     \
-      LS_BATCH(Type)::step};                                     \
+      LS_BATCH(Type)::step,                                      \
+      LS_BATCH(Type)::bias,                                      \
+      LS_BATCH(Type)::sample};                                   \
   }
 
 #if defined(LS_ISA_AVX512) || defined(LS_ISA_AVX2)

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "kernels/cpu/scratch.h"
+#include "kernels/dense.h"
 #include "kernels/fixed_point.h"
 #include "kernels/trajectory.h"
 
@@ -25,6 +26,10 @@ struct Operations {
   /// Moves what is left in the lanes into scratch.partial.
   void (*flush)(const GradientArgs<Real>&, GradientScratch<Acc>&);
   void (*step)(const StepBuffers&, std::int64_t group);
+
+  // around the matrix products of the dense path; the same for every environment
+  void (*bias)(const BiasArgs&, std::int64_t first_row, std::int64_t rows);
+  void (*sample)(const SampleArgs&, std::int64_t group);
 };
 
 using FloatOperations = Operations<float, FixedPoint>;
