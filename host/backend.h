@@ -61,6 +61,7 @@ struct PlayRequest {
   ActionChoice choice = ActionChoice::kGreedy;
   float epsilon = 0;
   RandomStream stream{};
+  bool dense = false;  // by the dense path (dense_policy.h) instead of the exact one
 };
 
 /// Results by environment; records in the layout of kernels/trajectory.h.
@@ -69,6 +70,7 @@ struct PlayResult {
   std::vector<std::int32_t> length;    // [N] steps of finished episodes
   std::vector<std::int32_t> episodes;  // [N]
   double seconds = 0;                  // in the kernels alone
+  std::string library;                 // behind the dense path's products; empty: exact
 };
 
 class Backend {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "host/cpu_backend_dense.h"
 #include "host/errors.h"
 #include "host/parallel.h"
 
@@ -160,6 +161,11 @@ UpdateResult CpuBackend::one_update(std::uint32_t epoch, double lr) {
 
 PlayResult CpuBackend::play(const std::vector<float>& parameters, const PlayRequest& request,
                             Record<float>* record) {
+  if (request.dense) {
+    CpuDense device(*environment_, tuning_);
+    device.set_layers(dense_layers(shape_, parameters, config_.activation));
+    return play_dense(device, request, shape_.O, shape_.A, record);
+  }
   const std::int64_t lanes = (request.num_envs + kGroup - 1) / kGroup * kGroup;
   Buffer<float> score(lanes);
   Buffer<std::int32_t> length(lanes), episodes(lanes);

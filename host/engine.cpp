@@ -121,12 +121,14 @@ EvalResult Engine::evaluate(const EvalOptions& options) {
                                                           : ActionChoice::kGreedy;
   request.epsilon = static_cast<float>(options.epsilon);
   request.stream = {options.seed, kEvaluationEpoch + static_cast<std::uint32_t>(options.index)};
+  request.dense = options.math == Math::kDense;
   PlayResult played = e.backend->play(e.parameters, request, nullptr);
   EvalResult result;
   result.scores = std::move(played.score);
   result.lengths = std::move(played.length);
   for (const std::int32_t length : result.lengths) result.steps += length;
   result.seconds = played.seconds;
+  result.library = played.library;
   return result;
 }
 

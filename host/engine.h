@@ -39,12 +39,19 @@ struct StepView {
 
 enum class ActionMode { kSample, kGreedy, kEpsilon };
 
+/// How a policy's logits are computed. Training is always exact.
+enum class Math {
+  kExact,  // the same bits everywhere
+  kDense,  // matrix products by a BLAS library: equal up to rounding, its own bits on one device
+};
+
 struct EvalOptions {
   ActionMode mode = ActionMode::kGreedy;
   double epsilon = 0.0;  // kEpsilon: probability of a uniformly random action
   std::int64_t episodes = 1000;
   std::uint64_t seed = 1;
   std::int64_t index = 0;  // number of the evaluation; picks the random stream
+  Math math = Math::kExact;
 };
 
 struct EvalResult {
@@ -52,6 +59,7 @@ struct EvalResult {
   std::vector<std::int32_t> lengths;  // steps, one per episode
   std::int64_t steps = 0;
   double seconds = 0;
+  std::string library;  // behind kDense, with its version
 };
 
 struct RolloutOptions {
@@ -59,6 +67,7 @@ struct RolloutOptions {
   std::int64_t repeats = 1;    // rollouts timed one after another
   bool random_policy = false;  // uniformly random actions instead of the policy
   bool keep = false;           // fill `trajectory` with the last rollout
+  Math math = Math::kExact;    // kDense needs a policy
 };
 
 /// A rollout with automatic reset, time-major.
@@ -77,6 +86,7 @@ struct RolloutResult {
   std::int64_t episodes = 0;  // episodes that ended
   double mean_score = 0;      // over the episodes that ended; 0 if none
   double seconds = 0;
+  std::string library;    // behind kDense, with its version
   Trajectory trajectory;  // only with RolloutOptions::keep
 };
 
@@ -129,6 +139,7 @@ class Engine {
   void set_policy(const std::vector<NamedTensor>& tensors);
 
   /// Plays whole episodes of the current policy, one per environment id 0..episodes-1.
+  /// Errors: DeviceUnavailable where the library of Math::kDense is not installed; so rollout().
   EvalResult evaluate(const EvalOptions& options);
   /// Steps all environments T times with automatic reset, and times it.
   RolloutResult rollout(const RolloutOptions& options);

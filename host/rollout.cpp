@@ -61,6 +61,7 @@ RolloutResult Engine::rollout(const RolloutOptions& options) {
   request.episodic = false;
   request.random_policy = options.random_policy;
   request.choice = ActionChoice::kSample;
+  request.dense = options.math == Math::kDense;
   RolloutBuffers buffers;
   if (options.keep) {
     buffers = RolloutBuffers({.num_envs = e.config.envs,
@@ -78,6 +79,7 @@ RolloutResult Engine::rollout(const RolloutOptions& options) {
     const PlayResult played =
         e.backend->play(e.parameters, request, options.keep ? &record : nullptr);
     result.seconds += played.seconds;
+    result.library = played.library;
     for (const std::int32_t episodes : played.episodes) result.episodes += episodes;
     for (const float s : played.score) score += static_cast<double>(s);
   }

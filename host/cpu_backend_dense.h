@@ -1,0 +1,50 @@
+// The dense path on the CPU: OpenBLAS for the products, the operations of the chosen instruction
+// set around them. The batch is cut into tiles of one size, so that every product has the shape of
+// its layer alone: results depend neither on the number of threads nor on that of environments.
+#pragma once
+
+#include <vector>
+
+#include "host/blas.h"
+#include "host/cpu_backend.h"
+#include "host/dense_policy.h"
+
+namespace lockstep {
+
+class CpuDense : public DenseDevice {
+ public:
+  /// Errors: DeviceUnavailable without OpenBLAS.
+  CpuDense(const EnvironmentEntry& environment, const CpuTuning& tuning);
+
+  std::string library() const override { return blas_.name(); }
+  void set_layers(std::span<const DenseLayer> layers) override;
+  std::vector<float> forward(std::span<const float> obs) override;
+  void start(const PlayRequest& request) override;
+  void step(std::int32_t t) override;
+  DenseStep last_step() override;
+  std::span<const std::int32_t> episodes() override;
+  void finish(PlayResult& result) override;
+
+ private:
+  void run_layers(const float* rows, float* logits, int thread);
+  void play_tile(std::int64_t tile, std::int32_t t, int thread);
+
+  const Blas& blas_;
+  const cpu::EnvironmentFacts& facts_;
+  const cpu::FloatOperations& ops_;
+  int threads_;
+  std::vector<DenseLayer> layers_;
+  std::vector<Buffer<float>> hidden_[2];  // per thread [tile][widest layer]
+
+  PlayRequest request_;
+  std::int64_t groups_ = 0, tiles_ = 0;
+  StepBuffers step_{};
+  TallyArgs tally_{};
+  Buffer<float> rows_, logits_;  // [tiles][tile][O], [Z]
+  Buffer<float> state_, obs_, final_obs_, reward_, running_score_, score_;
+  Buffer<std::int32_t> steps_, running_steps_, length_, episodes_;
+  Buffer<std::uint32_t> number_;
+  Buffer<std::uint8_t> action_, reset_, terminated_, truncated_;
+};
+
+}  // namespace lockstep
