@@ -68,7 +68,7 @@ __device__ inline void flush_bits(const RolloutArgs<float>& args, WarpScratch<kE
   const WarpRecord rows(args, scratch.first);
   const Record<float>& record = args.record;
   std::uint16_t* const words[kKinds] = {record.action_bits, record.terminated, record.truncated};
-  __syncwarp();
+  __syncwarp(kAllLanes);
   const int step = lane_index() % kGroup;
   LS_UNROLL
   for (int k = 0; k < kEnvs; ++k) {
@@ -80,7 +80,7 @@ __device__ inline void flush_bits(const RolloutArgs<float>& args, WarpScratch<kE
                                                    (lane_index() / kGroup * kGroup));
     }
   }
-  __syncwarp();
+  __syncwarp(kAllLanes);
 }
 static_assert(kRing == kGroup && kWarp == 2 * kGroup, "a lane flushes one step of one group");
 
@@ -104,7 +104,7 @@ __device__ inline void play_warp(const PlayArgs& play, const Policy& policy,
     return scratch.first + static_cast<std::uint32_t>(k * kWarp + lane_index());
   };
   if (lane_index() == 0) scratch.first = static_cast<std::uint32_t>(first);
-  __syncwarp();
+  __syncwarp(kAllLanes);
 
   Episode<E, float> episode[kEnvs];
   Scores<float> scores[kEnvs];
