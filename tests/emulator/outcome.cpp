@@ -1,5 +1,6 @@
 #include "outcome.h"
 
+#include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@ namespace {
 
 constexpr int kWrongStatus = 10;
 constexpr int kRefusedStatus = 11;
+constexpr int kFailedStatus = 12;  // an EXPECT of the body: not one of the letters
 constexpr int kEmulatorStatus = 86;
 constexpr unsigned kSecondsToLive = 30;
 
@@ -26,7 +28,10 @@ constexpr unsigned kSecondsToLive = 30;
   ::setenv("LS_EMULATOR_RESIDENT", std::to_string(setup.resident).c_str(), 1);
   ::setenv("LS_EMULATOR_STRICT", setup.strict ? "1" : "0", 1);
   ::setenv("LS_EMULATOR_POISON", setup.poison ? "1" : "0", 1);
-  switch (body()) {
+  const Finding finding = body();
+  std::fflush(stdout);
+  if (testing::Test::HasFailure()) std::_Exit(kFailedStatus);
+  switch (finding) {
     case Finding::kRight:
       std::_Exit(0);
     case Finding::kWrongResult:
@@ -68,6 +73,7 @@ Outcome run_child(const Setup& setup, Body body) {
   const pid_t child = ::fork();
   if (child < 0) std::abort();
   if (child == 0) {
+    ::dup2(ends[1], STDOUT_FILENO);
     ::dup2(ends[1], STDERR_FILENO);
     ::close(ends[0]);
     ::close(ends[1]);

@@ -34,7 +34,7 @@ struct Setup {
 
 struct Outcome {
   char letter = '?';
-  std::string text;  ///< what the child wrote to stderr
+  std::string text;  ///< what the child wrote
 };
 
 /// Runs `body` in a child process. The emulator must not have been used in this process before.
