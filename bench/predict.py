@@ -66,8 +66,8 @@ def works(function):
         rows.append(rollout_thread(function, "cuda", "env_random", envs, 1, 0, 1e-3))
     for envs in (64, 4096, 65536, 1 << 20):
         for each in (1, 4, 8):
-            rows.append(rollout_thread(function, f"cuda_thread{each}", "env_policy", envs, each, 2, 1e-3))
-        rows.append(rollout_lanes8("cuda_lanes8", "env_policy", envs, 1e-3))
+            rows.append(rollout_thread(function, f"cuda_thread{each}", "rollout", envs, each, 2, RECORDED))
+        rows.append(rollout_lanes8("cuda_lanes8", "rollout", envs, RECORDED))
         rows.append(gradient(function, envs))
     return rows
 
@@ -106,7 +106,7 @@ def table(functions):
     for envs in (64, 4096, 65536, 1 << 20):
         policy, update = [], []
         for machine in MACHINES:
-            rates = [[best[machine.name, op, envs, b] for op in ("BM_env_policy", "BM_gradient")] for b in (0, 1)]
+            rates = [[best[machine.name, op, envs, b] for op in ("BM_rollout", "BM_gradient")] for b in (0, 1)]
             whole = [update_rate(machine, rates[b], envs, b) for b in (0, 1)]
             policy.append(f"{rates[0][0]:.2e} | {rates[1][0]:.2e} | best mapping")
             update.append(f"{whole[0]:.2e} | {whole[1]:.2e} | sum")

@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Tests for bench/gpu_model.py and bench/gpu_report.py."""
+
+import json
+import pathlib
+import sys
+import tempfile
+import types
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests" / "gpu")]
+
+import gpu_model  # noqa: E402
+import gpu_report  # noqa: E402
+import sass  # noqa: E402
+
+
+def instruction(opcode, stall=1, barrier=7, waits=0):
+    return sass.Instruction(0, "", opcode, "", stall | barrier << 5 | waits << 11)
+
+
+class BusyCyclesTest(unittest.TestCase):
+    def busy(self, opcodes, broadcast=False):
+        return gpu_model.busy_cycles([instruction(o) for o in opcodes], sass.class_of, broadcast)
+
+    def test_is_a_cycle_an_instruction(self):
+        self.assertEqual(self.busy(["FFMA"] * 6 + ["BRA"]), 7)
+
+    def test_is_the_busiest_unit_if_that_takes_longer(self):
+        self.assertEqual(self.busy(["MUFU.RCP"] * 3 + ["FFMA"] * 5), 24)
+        self.assertEqual(self.busy(["LOP3.LUT", "ISETP"] * 5), 20)
+        self.assertEqual(self.busy(["IMAD"] * 5), 10)
+
+    def test_shared_memory_counts_by_width_unless_it_is_read_by_all_alike(self):
+        self.assertEqual(self.busy(["LDS.128"] * 2), 32)
+        self.assertEqual(self.busy(["LDS.128"] * 2, broadcast=True), 8)
+
+
+class LoneCyclesTest(unittest.TestCase):
+    def test_adds_up_the_stalls(self):
+        self.assertEqual(gpu_model.lone_cycles([instruction("FFMA", 4), instruction("FFMA", 1)], sass.class_of), 5)
+
+    def test_waits_for_what_is_needed(self):
+        load, use = instruction("LDS", 1, barrier=0), instruction("FFMA", 4, waits=1)
+        self.assertEqual(gpu_model.lone_cycles([load, use], sass.class_of), gpu_model.LATENCY["LDS"] + 4)
+
+    def test_a_wait_for_the_turn_before_counts(self):
+        use, load = instruction("FFMA", 4, waits=1), instruction("LDG", 1, barrier=0)
+        self.assertEqual(gpu_model.lone_cycles([use, load], sass.class_of), gpu_model.LATENCY["LDG"] + 4)
+
+
+class EstimateTest(unittest.TestCase):
+    MACHINE = gpu_model.Machine("X", 1, (1e9, 2e9), (1e12, 1e12))
+
+    def estimate(self, warps, bytes_per_step=1e-9, stall=1):
+        body = [instruction("FFMA", stall)] * 10
+        loop = types.SimpleNamespace(own=body, always=body, parent=None)
+        function = types.SimpleNamespace(hot=lambda: loop, registers=32, shared=0)
+        work = gpu_model.Work("BM_x", "x", 32 * warps, 128, warps, gpu_model.STEPS, 0, bytes_per_step)
+        return gpu_model.estimate(self.MACHINE, function, work, sass.class_of)
+
+    def test_issue_limits_a_full_device(self):
+        e = self.estimate(40)  # 10 warps a scheduler, 10 cycles a turn each
+        self.assertEqual(e.limit, ("issue", "issue"))
+        self.assertAlmostEqual(e.rate[0], 40 * 32 * 1e9 / 100, delta=1)
+        self.assertAlmostEqual(e.rate[1], 2 * e.rate[0], delta=1)
+        self.assertAlmostEqual(e.instructions[0], 10)
+
+    def test_latency_limits_an_empty_one(self):
+        e = self.estimate(4, stall=6)
+        self.assertEqual(e.limit, ("latency", "latency"))
+        self.assertAlmostEqual(e.rate[0], 4 * 32 * 1e9 / 60, delta=1)
+
+    def test_memory_limits_what_moves_much(self):
+        e = self.estimate(40, bytes_per_step=1000)
+        self.assertEqual(e.limit, ("memory", "memory"))
+        self.assertAlmostEqual(e.rate[0], 1e9, delta=1)
+
+
+class ReportTest(unittest.TestCase):
+    GOAL = "BM_env_policy/cartpole/cuda/N:4096/T:500"
+
+    def rows(self, rate, gpu="NVIDIA H200", time=1e-5):
+        overhead = "BM_launch_overhead/cartpole/cuda/N:4096/T:500"
+        runs = [
+            {"name": self.GOAL + "/manual_time", "real_time": 1, "time_unit": "ms", "items_per_second": rate * f}
+            for f in (0.5, 1, 1.1)
+        ]
+        runs.append({"name": overhead, "real_time": time * 1e6, "time_unit": "us"})
+        runs.append({"name": "BM_philox/words/cpu_avx2_x1", "real_time": 1, "time_unit": "us"})
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder, "m.json")
+            file.write_text(json.dumps({"context": {"gpu": gpu}, "benchmarks": runs}))
+            return gpu_report.read_measured(file)[1]
+
+    def lines(self, rate, gpu="NVIDIA H200", time=1e-5, predicted=None):
+        text, missed = gpu_report.table(self.rows(rate, gpu, time), predicted or {}, gpu)
+        return {line.split(" | ")[0].strip("| "): line for line in text.splitlines()}, missed
+
+    def test_takes_medians_of_the_devices_rows(self):
+        self.assertEqual(self.rows(9e9)[self.GOAL][0], 9e9)
+        self.assertEqual(len(self.rows(9e9)), 2)
+
+    def test_a_missed_goal_is_said(self):
+        self.assertIn("| met |", self.lines(9e9)[0][self.GOAL])
+        self.assertIn("| MISSED |", self.lines(7e9)[0][self.GOAL])
+        self.assertEqual(self.lines(7e9)[1], self.lines(9e9)[1] + 1)
+        self.assertEqual(self.lines(9e9, time=16e-6)[1], self.lines(9e9)[1] + 1)
+
+    def test_goals_of_another_machine_are_not_missed(self):
+        row = "BM_train_step/cartpole/cuda/N:1048576/T:500"
+        self.assertIn("not measured", self.lines(9e9)[0][row])
+        self.assertNotIn("not measured", self.lines(9e9, gpu="NVIDIA H100 80GB HBM3")[0][row])
+
+    def test_says_on_which_side_of_the_prediction_it_is(self):
+        for rate, word in ((7e9, "slower"), (9e9, "as predicted"), (12e9, "faster")):
+            self.assertIn(f"| {word} |", self.lines(rate, predicted={self.GOAL: (8e9, 1e10)})[0][self.GOAL])
+        self.assertEqual(gpu_report.verdict(5e-6, (1e-5, 8e-6), True), "faster")
+
+    def test_reads_the_columns_of_its_machine(self):
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder, "predicted-2026-01-01.md").write_text("old")
+            newest = pathlib.Path(folder, "predicted-2026-01-02.md")
+            newest.write_text("| row | n | H100 low | H100 high | H200 low | H200 high |\n|---|---|---|---|---|---|\n"
+                              "| BM_x | 3 | 1e9 | 2e9 | 3e9 | 4e9 |\n")
+            self.assertEqual(gpu_report.read_predicted(folder, "H200"), (newest, {"BM_x": (3e9, 4e9)}))
+
+    def test_rows_of_the_emulator_stand_for_the_devices(self):
+        name = "BM_x/cartpole/cuda_emulated_lanes8/N:64/T:20/iterations:1/manual_time"
+        self.assertEqual(gpu_report.plain_name(name), "BM_x/cartpole/cuda_lanes8/N:64/T:20")
+
+
+if __name__ == "__main__":
+    unittest.main()
