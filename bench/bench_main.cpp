@@ -13,6 +13,7 @@
 #include "bench/bench_options.h"
 #include "bench/benches.h"
 #include "bench/comparison.h"
+#include "bench/cuda_bench.h"
 #include "bench/floors.h"
 #include "bench/recorder.h"
 #include "host/build_stamp.h"
@@ -112,6 +113,8 @@ int report(const Comparison& comparison, const BenchOptions& options) {
 }
 
 int measure(const BenchOptions& options) {
+  require(!options.emulated || cuda_is_emulated(),
+          "--emulated: the device is in another program, lockstep_bench_emulated");
   Measurements baseline;  // a bad file is better found before an hour of measuring
   if (options.compares()) baseline = read_measurements(options.baseline);
   if (!options.save.empty() && !std::ofstream(options.save, std::ios::app)) {
@@ -119,12 +122,16 @@ int measure(const BenchOptions& options) {
   }
   initialize_library(options);
   check_correctness();
+  const bool has_cuda = (options.emulated || !cuda_is_emulated()) && !cuda_context().empty();
+  if (has_cuda) check_cuda_correctness();
   register_rollouts(options.sizes);
   register_training(options.sizes);
   register_learning(options.sizes);
   register_kernels(options.sizes);
+  if (has_cuda) register_cuda(options.sizes);
   note_blas_variables();
-  const auto facts = context();
+  auto facts = context();
+  if (has_cuda) facts.merge(cuda_context());
   for (const auto& [key, value] : facts) benchmark::AddCustomContext(key, value);
 
   const bool own_report = options.quick || (options.compares() && options.json);

@@ -50,6 +50,8 @@ BenchOptions parse_bench_options(int argc, char** argv) {
       options.quick = true;
     } else if (name == "--json") {
       options.json = true;
+    } else if (name == "--emulated") {
+      options.emulated = true;
     } else if (name == "--help" || name == "-h") {
       options.help = true;
     } else if (name == "--baseline") {
@@ -91,6 +93,7 @@ usage: lockstep bench [ARGUMENTS]
   --max-regress PERCENT how much slower is allowed (0..1000; default 5%)
   --envs N, --steps T   sizes of the workload (defaults 16384, 500)
   --smoke               tiny sizes, for a test that everything runs
+  --emulated            count the emulated CUDA device as one: for tests, its times mean nothing
   --json                one JSON document on stdout
   --benchmark_...       passed on, e.g. --benchmark_filter=train, --benchmark_repetitions=9,
                         --benchmark_list_tests

@@ -11,6 +11,7 @@ namespace lockstep::bench {
 
 struct BenchOptions {
   bool quick = false, smoke = false, json = false, help = false;
+  bool emulated = false;  // rows of the emulated CUDA device
   std::string baseline, candidate, save;
   double max_regress = 0.05;  // fraction
   Sizes sizes;

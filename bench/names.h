@@ -21,6 +21,7 @@ inline constexpr const char* kEnvironment = "env_random";
 inline constexpr const char* kPolicy = "env_policy";
 inline constexpr const char* kTraining = "train_step";
 inline constexpr const char* kRecompute = "train_step_recompute";
+inline constexpr const char* kLaunchOverhead = "launch_overhead";
 inline constexpr const char* kSolve = "train_to_475";
 inline constexpr const char* kProcess = "process_train_to_475";
 }  // namespace op
@@ -31,6 +32,7 @@ namespace counter {
 inline constexpr const char* kRate = "items_per_second";  // the library's name; steps/s
 inline constexpr const char* kPeak =
     "%fma_peak";  // the policy's multiply-adds of the measured peak
+inline constexpr const char* kCopy = "%copy_peak";        // of a copy within the device
 inline constexpr const char* kBytes = "bytes_per_step";  // recorded
 }  // namespace counter
 

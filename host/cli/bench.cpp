@@ -17,6 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kProgram = "lockstep_bench";
+constexpr const char* kEmulatedProgram = "lockstep_bench_emulated";
 
 std::vector<ArgumentRow> rows() {
   return {
@@ -52,6 +53,9 @@ std::vector<ArgumentRow> rows() {
       {.name = "smoke",
        .value = boolean_value(),
        .help = "tiny sizes, to see that everything runs"},
+      {.name = "emulated",
+       .value = boolean_value(),
+       .help = "count the emulated CUDA device as one: for tests, its times mean nothing"},
       {.name = "json", .value = boolean_value(), .help = "one JSON document on stdout"},
   };
 }
@@ -62,19 +66,20 @@ std::string epilogue() {
          "--benchmark_filter=train, --benchmark_repetitions=9, --benchmark_list_tests.\n";
 }
 
-fs::path find_program() {
+fs::path find_program(const char* name) {
   const fs::path here = fs::read_symlink("/proc/self/exe").parent_path();
-  const fs::path path = here / kProgram;
+  const fs::path path = here / name;
   if (access(path.c_str(), X_OK) == 0) return path;
-  throw RunFailure(std::string(kProgram) + " is not built: not in " + here.string() +
+  throw RunFailure(std::string(name) + " is not built: not in " + here.string() +
                    "; ./lockstep.sh bench builds it");
 }
 
 int run(const Arguments& arguments) {
-  const std::string path = find_program().string();
+  const char* const program = arguments.given("emulated") ? kEmulatedProgram : kProgram;
+  const std::string path = find_program(program).string();
   std::vector<std::string> words = {path};
   for (const auto& [name, text] : arguments.all_given()) {
-    const bool is_flag = name == "quick" || name == "smoke" || name == "json";
+    const bool is_flag = name == "quick" || name == "smoke" || name == "json" || name == "emulated";
     words.push_back("--" + name + (is_flag ? "" : "=" + text));
   }
   for (const std::string& word : arguments.rest()) words.push_back(word);
