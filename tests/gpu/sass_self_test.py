@@ -108,7 +108,15 @@ def listing_errors():
         "resources": (30, 8, 16, 512),
         "name": "nest",
     }
-    return [f"listing: {key} is {got[key]}, not {wanted[key]}" for key in wanted if got[key] != wanted[key]]
+    errors = [f"listing: {key} is {got[key]}, not {wanted[key]}" for key in wanted if got[key] != wanted[key]]
+    for limits, expected in (("registers<=30 spills<=16 stack<=8 loop<=3 around<=3", []),
+                             ("registers<=29 spills<=15 loop<=2 around<=2",
+                              ["around 3", "loop 3", "registers 30", "spills 16", "stack 8"])):
+        messages = sass_check.check([nest], [sass_check.parse_budget("here", f"ne.t {limits}")])
+        found = sorted(" ".join(m.split()[1:3]) for m in messages)
+        if found != expected:
+            errors.append(f"listing: with {limits} the violations are {found}, not {expected}")
+    return errors
 
 
 def budget_errors():
