@@ -49,7 +49,7 @@ const char* cublasGetStatusName(cublasStatus_t status);
 const char* cublasGetStatusString(cublasStatus_t status);
 
 /// C[m][n] = alpha op(A)[m][k] op(B)[k][n] + beta C, column-major. alpha and beta are of the host,
-/// read now. TF32 and other modes are computed in float; the order of summation is the host BLAS's.
+/// read now. TF32 and other modes are computed in float; sums are formed in the order of k.
 cublasStatus_t cublasSgemm(cublasHandle_t handle, cublasOperation_t transa,
                            cublasOperation_t transb, int m, int n, int k, const float* alpha,
                            const float* a, int lda, const float* b, int ldb, const float* beta,
