@@ -18,7 +18,7 @@ The expression must match the kernel's whole name without parameters and namespa
 
 A kernel without a budget is an error, and so is a budget without a kernel.
 
-usage: sass_check.py --budgets FOLDER_OR_FILE... [--nvdisasm PROGRAM] [--loops] FILE.cubin...
+usage: sass_check.py --budgets FOLDER_OR_FILE... [--nvdisasm PROGRAM] [--loops] [--suggest] FILE.cubin...
        sass_check.py --self-test [--nvcc NVCC]
 exit code: 0 all hold, 1 something is over its budget, 77 there is no disassembler
 """
@@ -150,6 +150,14 @@ def loop_tree(function):
     return "\n".join(lines)
 
 
+def suggestion(function):
+    """A budget that this kernel just meets."""
+    values = measured(function)
+    extra = "".join(f" {name}<={values[name]}" for name in ("stack", "around", "calls") if values[name])
+    name = re.sub(r"([().*+?\[\]])", r"\\\1", function.short)
+    return f"// budget: {name} registers<={values['registers']} spills<={values['spills']} loop<={values['loop']}{extra}"
+
+
 def run(arguments):
     nvdisasm = sass.find_nvdisasm(arguments.nvdisasm)
     if nvdisasm is None:
@@ -166,6 +174,8 @@ def run(arguments):
     print(table(functions, budgets))
     if arguments.loops:
         print("\n" + "\n".join(map(loop_tree, functions)))
+    if arguments.suggest:
+        print("\n" + "\n".join(map(suggestion, functions)))
     messages = check(functions, budgets)
     if not functions:
         messages.append("no kernel in these files")
@@ -179,6 +189,7 @@ def main():
     parser.add_argument("--budgets", nargs="+", default=[])
     parser.add_argument("--nvdisasm")
     parser.add_argument("--loops", action="store_true", help="show all loops, not only the hot ones")
+    parser.add_argument("--suggest", action="store_true", help="show budgets that just hold")
     parser.add_argument("--self-test", action="store_true")
     parser.add_argument("--nvcc")
     arguments = parser.parse_args()
