@@ -54,6 +54,7 @@ MEMORY = ("LDS", "STS", "LDG", "STG", "ATOM", "LOCAL")  # one unit for four sche
 # cycles until the result of an instruction without a fixed latency is there
 LATENCY = {"LDS": 30, "STS": 30, "LDG": 500, "STG": 30, "ATOM": 500, "LDC": 30, "SHFL": 24, "MUFU": 24,
            "LOCAL": 40, "UNIFORM": 14, "FP64": 8, "BAR": 20, "OTHER": 24}
+CACHED_LOAD = 35  # LDG that hits the first-level cache
 LAUNCH = (8e-6, 10e-6)  # s, a graph of five kernels; published hops of about 1.3 us a node and a ramp
 
 
@@ -72,8 +73,9 @@ def busy_cycles(instructions, class_of, broadcast):
     return max(len(instructions), memory, *pipes)
 
 
-def lone_cycles(instructions, class_of, turns=2):
+def lone_cycles(instructions, class_of, cached=False, turns=2):
     """Cycles of a turn of one warp alone, in order, once the scoreboards are in step."""
+    latency = {**LATENCY, **({"LDG": CACHED_LOAD} if cached else {})}
     ready, now, before = [0.0] * 6, 0.0, 0.0
     for _ in range(turns):
         before = now
@@ -82,7 +84,7 @@ def lone_cycles(instructions, class_of, turns=2):
                 if i.waits >> barrier & 1:
                     now = max(now, ready[barrier])
             if i.write_barrier < 6:
-                ready[i.write_barrier] = max(ready[i.write_barrier], now + LATENCY.get(class_of(i.opcode), 12))
+                ready[i.write_barrier] = max(ready[i.write_barrier], now + latency.get(class_of(i.opcode), 12))
             now += max(1, i.stall)
     return now - before
 
@@ -128,10 +130,10 @@ def estimate(machine, function, work, class_of):
     for bound in (0, 1):
         outer = time.own if bound == 0 else time.always
         inner = (hot.own if bound == 0 else hot.always) if work.hot_turns else []
-        broadcast = bound == 1
-        busy = busy_cycles(outer, class_of, broadcast) + work.hot_turns * busy_cycles(inner, class_of, broadcast)
+        near = bound == 1
+        busy = busy_cycles(outer, class_of, near) + work.hot_turns * busy_cycles(inner, class_of, near)
         issue = len(outer) + work.hot_turns * len(inner)
-        lone = lone_cycles(outer, class_of) + work.hot_turns * (lone_cycles(inner, class_of) if inner else 0)
+        lone = lone_cycles(outer, class_of, near) + work.hot_turns * (lone_cycles(inner, class_of, near) if inner else 0)
         on_a_scheduler = math.ceil(work.warps / machine.schedulers())
         waves = math.ceil(work.warps / (machine.sms * residents(machine, function, work)))
         cycles = max(on_a_scheduler * busy, waves * lone)

@@ -143,8 +143,8 @@ and the figures in `bench/gpu_model.py`. Made by
 
     .venv/bin/python bench/predict.py --code build/cpu/tests/gpu/code --out bench/results/FILE
 
-`low` executes all code of a loop in every turn, at {MACHINES[0].clocks[0] / 1e9:.3f} GHz; `high` only what every turn passes, at
-{MACHINES[0].clocks[1] / 1e9:.2f} GHz. Instructions are warp instructions times 32 per environment step, high to low.
+`low` executes all code of a loop in every turn, at {MACHINES[0].clocks[0] / 1e9:.3f} GHz, with loads from memory; `high` only
+what every turn passes, at {MACHINES[0].clocks[1] / 1e9:.2f} GHz, with loads from the cache. Instructions are warp instructions times 32 per environment step, high to low.
 
 {table(functions)}
 

@@ -45,6 +45,10 @@ class LoneCyclesTest(unittest.TestCase):
         load, use = instruction("LDS", 1, barrier=0), instruction("FFMA", 4, waits=1)
         self.assertEqual(gpu_model.lone_cycles([load, use], sass.class_of), gpu_model.LATENCY["LDS"] + 4)
 
+    def test_a_load_may_come_from_the_cache(self):
+        code = [instruction("LDG", 1, barrier=0), instruction("FFMA", 4, waits=1)]
+        self.assertEqual(gpu_model.lone_cycles(code, sass.class_of, cached=True), gpu_model.CACHED_LOAD + 4)
+
     def test_a_wait_for_the_turn_before_counts(self):
         use, load = instruction("FFMA", 4, waits=1), instruction("LDG", 1, barrier=0)
         self.assertEqual(gpu_model.lone_cycles([use, load], sass.class_of), gpu_model.LATENCY["LDG"] + 4)
