@@ -13,7 +13,7 @@ add_library(lockstep STATIC ${objects})
 add_library(lockstep::lockstep ALIAS lockstep)
 set_target_properties(lockstep PROPERTIES LINKER_LANGUAGE CXX)
 target_compile_features(lockstep INTERFACE cxx_std_20)
-target_link_libraries(lockstep PRIVATE Threads::Threads OpenMP::OpenMP_CXX)
+target_link_libraries(lockstep PRIVATE Threads::Threads OpenMP::OpenMP_CXX ${CMAKE_DL_LIBS})
 set(public_headers config.h engine.h errors.h tensor.h update_metrics.h)
 list(TRANSFORM public_headers PREPEND "${PROJECT_SOURCE_DIR}/host/")
 target_sources(lockstep PUBLIC FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}"
@@ -27,6 +27,9 @@ install(
   EXPORT lockstepTargets
   ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
   FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/lockstep")
+if(TARGET lockstep_cuda)
+  install(TARGETS lockstep_cuda LIBRARY DESTINATION lib/lockstep)  # where the program looks for it
+endif()
 if(TARGET lockstep_cli)
   install(TARGETS lockstep_cli RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
   # the program knows its own options; each shell looks for them in a place of its own

@@ -8,27 +8,27 @@ set_property(GLOBAL PROPERTY USE_FOLDERS ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 target_include_directories(lockstep_flags INTERFACE "${PROJECT_SOURCE_DIR}")
 # -fno-math-errno changes no result: it lets sqrt be the instruction, with no branch for errno
-target_compile_options(
-  lockstep_flags INTERFACE -ffp-contract=off -fno-math-errno -Wall -Wextra -Wshadow -Wconversion
-                           -Wdouble-promotion)
+set(cxx_options -ffp-contract=off -fno-math-errno -Wall -Wextra -Wshadow -Wconversion
+                -Wdouble-promotion)
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   # `|` and `&` on masks are one source for packs and for bool; in g++ -Wconversion leaves the sign out
-  target_compile_options(lockstep_flags INTERFACE -Wno-bitwise-instead-of-logical
-                                                  -Wno-sign-conversion)
+  list(APPEND cxx_options -Wno-bitwise-instead-of-logical -Wno-sign-conversion)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # GCC bug 105651: false alarms from std::string's operator+
-  target_compile_options(lockstep_flags INTERFACE -Wno-restrict)
+  list(APPEND cxx_options -Wno-restrict)
 endif()
 # the plain builds decide about warnings: instrumented code raises false alarms of its own
 if(LS_WERROR AND NOT LS_SANITIZE)
-  target_compile_options(lockstep_flags INTERFACE -Werror)
+  list(APPEND cxx_options -Werror)
 endif()
 if(LS_SANITIZE)
-  target_compile_options(lockstep_flags INTERFACE -fsanitize=${LS_SANITIZE} -fno-omit-frame-pointer
-                                                  -fno-sanitize-recover=all -g1)
+  list(APPEND cxx_options -fsanitize=${LS_SANITIZE} -fno-omit-frame-pointer
+       -fno-sanitize-recover=all -g1)
   target_link_options(lockstep_flags INTERFACE -fsanitize=${LS_SANITIZE})
 endif()
+# nvcc has flags of its own: lockstep_cuda.cmake
+target_compile_options(lockstep_flags INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${cxx_options}>")
 
 # Lists a target's headers: `ninja all_verify_interface_header_sets` compiles each one alone, which
 # proves that a header includes what it uses and that no .h needs anything but a C++ compiler.

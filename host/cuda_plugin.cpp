@@ -55,13 +55,13 @@ CudaSupport load() {
   }
   support.built = true;
   void* const module = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  const void* const symbol = module == nullptr ? nullptr : dlsym(module, kCudaPluginSymbol);
+  void* const symbol = module == nullptr ? nullptr : dlsym(module, kCudaPluginSymbol);
   if (symbol == nullptr) {
     const char* why = dlerror();
     support.probe.reason = std::string("cannot load the plug-in: ") + (why ? why : "no symbol");
     return support;
   }
-  const auto* const plugin = static_cast<const CudaPlugin*>(symbol);
+  const CudaPlugin* const plugin = reinterpret_cast<CudaPluginEntry*>(symbol)();
   if (plugin->build != cuda_plugin_build()) {
     support.probe.reason = "the plug-in " + path.string() +
                            " is of another build: " + plugin->build + ", not " +

@@ -29,7 +29,7 @@ struct CudaProbe {
   std::string reason;
 };
 
-/// What a plug-in exports as kCudaPluginSymbol.
+/// What the function that a plug-in exports as kCudaPluginSymbol returns.
 struct CudaPlugin {
   const char* build;  // must equal the program's cuda_plugin_build()
   /// Starts no context and throws nothing.
@@ -39,6 +39,7 @@ struct CudaPlugin {
   /// Errors: DeviceUnavailable, OutOfMemory, DeviceLost.
   std::unique_ptr<Backend> (*make_backend)(const Config&, const EnvironmentEntry&, int device);
 };
+using CudaPluginEntry = const CudaPlugin*();
 inline constexpr const char* kCudaPluginSymbol = "lockstep_cuda_plugin";
 
 /// What program and plug-in must have been built from alike.

@@ -1,0 +1,121 @@
+# The CUDA part of the build. The core never links a CUDA library: everything that does is in a
+# plug-in, a module that the program loads when it finds one (host/cuda_plugin.h).
+#
+#   LS_CUDA=AUTO|ON|OFF   build the plug-in with nvcc; AUTO: where there is one
+#   LS_CUDA_EMULATOR      build the same sources with the C++ compiler against tests/emulator
+#
+#   lockstep_cuda_plugin(lockstep_cuda NVCC ENVIRONMENTS cartpole)
+#     <name>_parts, a static library: the backend and the kernels of these environments, each made
+#     known before by lockstep_add_environment()
+#     <name>, the module lib<name>.so of it
+set(LS_CUDA AUTO CACHE STRING "Build the CUDA plug-in with nvcc: AUTO, ON or OFF")
+set_property(CACHE LS_CUDA PROPERTY STRINGS AUTO ON OFF)
+option(LS_CUDA_EMULATOR "Build the CUDA part against the emulator too" ${LS_TESTS})
+
+# a language can be enabled at the top of a project alone, so this is no function
+set(LS_HAVE_NVCC OFF)
+if(LS_CUDA STREQUAL "AUTO" AND LS_SANITIZE)
+  set(cuda_wanted OFF)  # instrumented code is what the emulator's build is for
+else()
+  set(cuda_wanted "${LS_CUDA}")
+endif()
+if(cuda_wanted)
+  # code for Hopper, and PTX that newer and older cards compile when they load it
+  set(CMAKE_CUDA_ARCHITECTURES "90-real;75-virtual" CACHE STRING "Architectures of the CUDA plug-in")
+  if(NOT CMAKE_CUDA_COMPILER)
+    find_program(LS_NVCC nvcc HINTS ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES bin)
+    mark_as_advanced(LS_NVCC)
+    if(LS_NVCC)
+      set(CMAKE_CUDA_COMPILER "${LS_NVCC}")
+    endif()
+  endif()
+  if(CMAKE_CUDA_COMPILER OR cuda_wanted STREQUAL "ON")
+    enable_language(CUDA)
+    find_package(CUDAToolkit REQUIRED)
+    set(LS_HAVE_NVCC ON)
+  endif()
+  message(STATUS "CUDA plug-in: ${LS_HAVE_NVCC} ${CMAKE_CUDA_COMPILER_VERSION}")
+endif()
+if(LS_CUDA_EMULATOR)
+  # not a toolkit's own copy, which wants the rest of the toolkit's headers beside it
+  find_path(LS_THRUST_INCLUDE thrust/version.h)
+  mark_as_advanced(LS_THRUST_INCLUDE)
+  if(NOT LS_THRUST_INCLUDE)
+    message(FATAL_ERROR "the emulated CUDA part needs Thrust (Debian: libthrust-dev), or "
+                        "-DLS_CUDA_EMULATOR=OFF")
+  endif()
+endif()
+
+# Contraction and flushing are off as on the CPU: results are part of the contract. -std is passed
+# by hand because CMake 3.25 does not know C++20 of nvcc and drops the property without a word.
+add_library(lockstep_cuda_flags INTERFACE)
+target_compile_options(
+  lockstep_cuda_flags
+  INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 -fmad=false -ftz=false -prec-div=true
+            -prec-sqrt=true -lineinfo -Xcompiler=-Wall,-Wno-unknown-pragmas,-ffp-contract=off>)
+if(LS_WERROR)
+  target_compile_options(lockstep_cuda_flags
+                         INTERFACE "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Werror all-warnings>")
+endif()
+
+function(lockstep_cuda_plugin target compiler)
+  cmake_parse_arguments(PARSE_ARGV 2 PLUGIN "" "" "ENVIRONMENTS")
+  if(NOT compiler MATCHES "^(NVCC|EMULATED)$" OR NOT PLUGIN_ENVIRONMENTS OR
+     PLUGIN_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR
+              "usage: lockstep_cuda_plugin(name NVCC|EMULATED ENVIRONMENTS environment...)")
+  endif()
+  if(compiler STREQUAL "NVCC")
+    set(extension cu)
+  else()
+    set(extension cpp)
+  endif()
+  set(folder "${CMAKE_CURRENT_BINARY_DIR}/${target}")
+  set(sources)
+  set(LIST_DECLARATIONS)
+  foreach(ENV_NAME IN LISTS PLUGIN_ENVIRONMENTS)
+    get_target_property(ENV_HEADER lockstep_env_${ENV_NAME} LS_HEADER)
+    get_target_property(ENV_TYPE lockstep_env_${ENV_NAME} LS_TYPE)
+    configure_file("${LS_ENVIRONMENT_TEMPLATES}/environment_cuda.cu.in"
+                   "${folder}/${ENV_NAME}.${extension}" @ONLY)
+    list(APPEND sources "${folder}/${ENV_NAME}.${extension}")
+    if(extension STREQUAL "cpp")
+      # registers that a loop fills before it reads them: too long a story for the warning
+      set_source_files_properties("${folder}/${ENV_NAME}.cpp" PROPERTIES COMPILE_OPTIONS
+                                  "-Wno-uninitialized;-Wno-maybe-uninitialized")
+    endif()
+    string(APPEND LIST_DECLARATIONS "extern const Operations operations_${ENV_NAME};\n")
+  endforeach()
+  list(TRANSFORM PLUGIN_ENVIRONMENTS PREPEND "&operations_"
+       OUTPUT_VARIABLE LIST_NAMES)
+  list(JOIN LIST_NAMES ", " LIST_NAMES)
+  configure_file("${LS_ENVIRONMENT_TEMPLATES}/cuda_environments.cpp.in"
+                 "${folder}/environments.cpp" @ONLY)
+  configure_file("${LS_ENVIRONMENT_TEMPLATES}/cuda_common.cu.in" "${folder}/common.${extension}"
+                 @ONLY)
+  list(APPEND sources "${folder}/environments.cpp" "${folder}/common.${extension}")
+  foreach(name cuda_backend cuda_buffers cuda_learn cuda_play)
+    list(APPEND sources "${LS_ENVIRONMENT_TEMPLATES}/../host/${name}.cpp")
+  endforeach()
+
+  add_library(${target}_parts STATIC ${sources})
+  set_target_properties(${target}_parts PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  target_link_libraries(${target}_parts PUBLIC lockstep_host lockstep_cuda_flags)
+  if(compiler STREQUAL "NVCC")
+    target_link_libraries(${target}_parts PUBLIC CUDA::cudart_static)
+  else()
+    target_link_libraries(${target}_parts PUBLIC lockstep_emulator)
+    target_include_directories(${target}_parts SYSTEM PRIVATE "${LS_THRUST_INCLUDE}")
+    target_compile_options(${target}_parts PRIVATE $<$<CONFIG:Debug>:-O1>)
+    target_compile_definitions(${target}_parts PRIVATE
+                               THRUST_DEVICE_SYSTEM=THRUST_DEVICE_SYSTEM_CPP)
+  endif()
+
+  # The entry point alone is exported. It is in a unit of its own, which a linker would leave out of
+  # a static library that nobody refers to.
+  add_library(${target} MODULE "${LS_ENVIRONMENT_TEMPLATES}/../host/cuda_plugin_entry.cpp")
+  set_target_properties(${target} PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}"
+                                             CXX_VISIBILITY_PRESET hidden)
+  target_link_libraries(${target} PRIVATE ${target}_parts)
+  target_link_options(${target} PRIVATE -Wl,--exclude-libs,ALL)
+endfunction()

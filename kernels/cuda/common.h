@@ -1,0 +1,26 @@
+// What the host asks of a CUDA device beside the operations of an environment.
+#pragma once
+
+#include "kernels/cuda/launchers.h"
+
+namespace lockstep::cuda {
+
+/// Whether the current device can run the kernels of this build; starts its context.
+/// Errors: cudaErrorNoKernelImageForDevice, cudaErrorInvalidDeviceFunction: no code for it
+cudaError_t check_architecture();
+
+/// The finished episodes of some updates, one behind the other: by update, then environment, then
+/// number within the environment.
+struct CompactArgs {
+  EpisodeLog log;
+  std::int32_t slots;     // of the log, from the first
+  std::int64_t num_envs;  // N: lanes beyond have no episodes
+  std::int64_t* offset;   // [slots * N + 1] out: number of episodes before those of an environment
+  std::int32_t* length;   // [episodes] out
+  float* score;           // [episodes] out; null with a constant reward
+};
+
+/// Stream: asynchronous but for working memory the scan may take; call it between updates.
+cudaError_t compact_episodes(const CompactArgs& args, cudaStream_t stream);
+
+}  // namespace lockstep::cuda

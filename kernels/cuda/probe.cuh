@@ -1,0 +1,16 @@
+// The smallest kernel there is: whether it can be had tells whether the others can.
+#pragma once
+
+#include "kernels/cuda/common.h"
+#include "kernels/cuda/launch.cuh"
+
+namespace lockstep::cuda {
+
+LS_KERNEL(kWarp) probe_kernel() {}
+
+cudaError_t check_architecture() {
+  cudaFuncAttributes attributes{};
+  return cudaFuncGetAttributes(&attributes, probe_kernel);
+}
+
+}  // namespace lockstep::cuda
