@@ -51,10 +51,7 @@ std::vector<float> CpuDense::forward(std::span<const float> obs) {
   require(!layers_.empty(), "dense policy: no layers");
   const int in = layers_.front().in;
   const DenseLayer& last = layers_.back();
-  require(!obs.empty() && obs.size() % static_cast<std::size_t>(in) == 0,
-          "dense policy: " + std::to_string(obs.size()) + " observations for " +
-              std::to_string(in) + " inputs");
-  const auto N = static_cast<std::int64_t>(obs.size()) / in;
+  const std::int64_t N = rows_of(obs.size(), in);
   const std::int64_t tiles = tiles_of(N);
   Buffer<float> rows(tiles * kTile * in), logits(tiles * kTile * last.out);
   rows.zero();
@@ -68,9 +65,7 @@ std::vector<float> CpuDense::forward(std::span<const float> obs) {
 }
 
 void CpuDense::start(const PlayRequest& request) {
-  require(!layers_.empty() && layers_.front().in == facts_.observation_size &&
-              layers_.back().out == logits_of(facts_.num_actions),
-          "dense policy: the layers do not fit the environment");
+  require_plays(layers_, facts_.observation_size, facts_.num_actions);
   request_ = request;
   const std::int64_t N = request.num_envs;
   const int O = facts_.observation_size;

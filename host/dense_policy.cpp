@@ -104,6 +104,19 @@ void require_consistent(std::span<const DenseLayer> layers) {
   }
 }
 
+void require_plays(std::span<const DenseLayer> layers, int O, int A) {
+  require(!layers.empty() && layers.front().in == O && layers.back().out == logits_of(A) &&
+              layers.back().activation == DenseActivation::kNone,
+          "dense policy: the layers do not fit the environment");
+}
+
+std::int64_t rows_of(std::size_t values, int inputs) {
+  require(values > 0 && values % static_cast<std::size_t>(inputs) == 0,
+          "dense policy: " + std::to_string(values) + " observations for " +
+              std::to_string(inputs) + " inputs");
+  return static_cast<std::int64_t>(values) / inputs;
+}
+
 BiasArgs bias_args(const DenseLayer& layer, std::int64_t rows, const float* bias, float* values) {
   return {rows, layer.out, layer.activation, kLeak, bias, values};
 }

@@ -31,6 +31,11 @@ std::vector<DenseLayer> dense_layers(const PolicyShape& shape, std::span<const f
 /// Errors: InvalidArgument naming the layer whose sizes do not fit or do not follow the one before.
 void require_consistent(std::span<const DenseLayer> layers);
 
+/// Errors: InvalidArgument if the layers do not play an environment of these sizes.
+void require_plays(std::span<const DenseLayer> layers, int O, int A);
+/// Rows of `values` for `inputs` a row. Errors: InvalidArgument if that leaves a rest, or none.
+std::int64_t rows_of(std::size_t values, int inputs);
+
 /// The arguments of a layer's bias and activation.
 BiasArgs bias_args(const DenseLayer& layer, std::int64_t rows, const float* bias, float* values);
 

@@ -131,4 +131,29 @@ inline std::vector<PlantedLayers> planted_faults(const std::vector<DenseLayer>& 
   return planted;
 }
 
+/// Each unit listens to one observation with a power of two, each logit to one unit: no product and
+/// no sum of products rounds differently in another order.
+inline std::vector<float> unrounded_parameters(const PolicyShape& shape) {
+  std::vector<float> flat;
+  const int units = shape.kind == PolicyKind::kLinear ? shape.A : shape.H;
+  for (int j = 0; j < units; ++j) {
+    for (int i = 0; i < shape.O; ++i) {
+      const float power = (j % 3 == 0 ? 8.0f : 2.0f) * (j / shape.O % 2 == 0 ? 1.0f : -1.0f);
+      flat.push_back(
+          i == (shape.O - 1 + j) % shape.O && (shape.A > 2 || j > 0 || shape.H > 0) ? power : 0.0f);
+    }
+  }
+  for (int j = 0; j < units; ++j) flat.push_back(0.3f - 0.07f * static_cast<float>(j % 5));
+  if (shape.kind == PolicyKind::kMlp) {
+    for (int a = 0; a < shape.A; ++a) {
+      for (int j = 0; j < shape.H; ++j) {
+        const bool heard = j == (a == 0 ? 4 : 8 * a) && (shape.A > 2 || a == 1);
+        flat.push_back(heard ? 0.7f + 0.45f * static_cast<float>(a) : 0.0f);
+      }
+    }
+    for (int a = 0; a < shape.A; ++a) flat.push_back(-0.2f * static_cast<float>(a));
+  }
+  return flat;
+}
+
 }  // namespace lockstep::test

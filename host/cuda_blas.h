@@ -1,0 +1,43 @@
+// cuBLAS, loaded when the first matrix product is wanted: a machine with a driver alone runs
+// everything else. What makes its results repeat is pinned here: float32 throughout, no atomics,
+// one stream, a workspace of its own.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "host/cuda_buffers.h"
+
+namespace lockstep::cuda {
+
+/// A handle of cuBLAS on one stream.
+class CudaBlas {
+ public:
+  /// Errors: DeviceUnavailable without the library, with the reason; OutOfMemory; DeviceLost.
+  explicit CudaBlas(const Stream& stream);
+  ~CudaBlas();
+  CudaBlas(const CudaBlas&) = delete;
+  CudaBlas& operator=(const CudaBlas&) = delete;
+
+  /// C = A B^T, row-major: A [m, k], B [n, k], C [m, n], memory of the device.
+  ///
+  /// Stream:   asynchronous
+  /// Result:   run_to_run for one shape on one device and version of the library: pedantic math (no
+  ///           TF32), no atomics, and a workspace of one size, on which its choice of algorithm
+  ///           depends
+  /// Errors:   DeviceLost
+  void multiply_transposed(int m, int n, int k, const float* a, const float* b, float* c);
+
+  /// Such as "cuBLAS 13.0.0".
+  const std::string& name() const { return name_; }
+
+ private:
+  void* handle_ = nullptr;  // cublasHandle_t
+  DeviceMemory workspace_;
+  std::string name_;
+};
+
+/// Errors: DeviceUnavailable if no library of these names can be loaded, with the last reason.
+void* load_library(const char* const* names, int count);
+
+}  // namespace lockstep::cuda
