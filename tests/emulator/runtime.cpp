@@ -135,6 +135,7 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
 }
 
 cudaError_t cudaPeekAtLastError() {
+  if (const cudaError_t error = machine_error()) return error;
   const std::lock_guard guard(runtime().lock);
   return runtime().sticky != cudaSuccess ? runtime().sticky : last_error;
 }
@@ -146,7 +147,6 @@ cudaError_t cudaGetLastError() {
 }
 
 cudaError_t cudaGetDeviceCount(int* count) {
-  if (count != nullptr) *count = 0;
   return api(CallKind::kCreate, [&] {
     if (count == nullptr) return cudaErrorInvalidValue;
     *count = settings().devices;
