@@ -29,7 +29,7 @@ struct PongOptions {
   int frame_limit = Pong::kFrameLimit;  // truncation at that frame of the episode; 0: never
   int pooled_skip = 0;  // AtariPreprocessing's frame skip: steps played as one, with the maximum of
                         // the last two pictures; 0: no such wrapper
-  int max_noops = 0;  // its random start: 1..max_noops NOOPs after a reset; 0: none
+  int max_noops = 0;    // its random start: 1..max_noops NOOPs after a reset; 0: none
   PongActions actions = PongActions::kMinimal;
 };
 
@@ -128,17 +128,18 @@ class PongAle {
   /// The observation, pooled where the options say so. rgb: [210][160][3].
   void rgb(std::uint8_t* rgb) const {
     constexpr int kPixels = pong_picture::kRows * pong_picture::kColumns;
+    const pong_picture::Palette palette = pong_picture::palette();
     std::uint8_t codes[kPixels];
-    draw_pong(observed(0).state, observed(0).shown, codes);
-    pong_rgb(codes, kPixels, rgb);
-    for (int i = 1; i < observed_count(); ++i) {
+    for (int i = 0; i < observed_count(); ++i) {
       draw_pong(observed(i).state, observed(i).shown, codes);
-      for (int k = 0; k < kPixels; ++k) {
-        std::uint8_t colour[3];
-        pong_rgb(codes + k, 1, colour);
-        for (int c = 0; c < 3; ++c) {
-          if (colour[c] > rgb[3 * k + c]) rgb[3 * k + c] = colour[c];
-        }
+      if (i == 0) {
+        pong_rgb(codes, kPixels, rgb);
+        continue;
+      }
+      for (int k = 0; k < 3 * kPixels; ++k) {  // maximum of each colour by itself
+        const std::uint32_t colour = palette.rgb[codes[k / 3] >> 1];
+        const auto value = static_cast<std::uint8_t>(colour >> (16 - 8 * (k % 3)));
+        if (value > rgb[k]) rgb[k] = value;
       }
     }
   }
@@ -204,7 +205,7 @@ class PongAle {
     return result;
   }
 
-  const Picture observed(int i) const {
+  Picture observed(int i) const {
     return options_.pooled_skip == 0 ? Picture{state_, cells_.shown} : pool_[i];
   }
   int observed_count() const { return options_.pooled_skip == 0 ? 1 : pooled_; }

@@ -37,9 +37,10 @@ class Eye:
 
     UNKNOWN = 255
 
-    def __init__(self, ale, rgb):
+    def __init__(self, ale, rgb_every=0):
         self.ale = ale
-        self.rgb = np.empty((210, 160, 3), np.uint8) if rgb else None
+        self.rgb_every, self.taken = rgb_every, 0  # one record in so many has RGB
+        self.rgb = np.empty((210, 160, 3), np.uint8)
         self.codes = np.empty((210, 160), np.uint8)
         self.lit = np.full(256, self.UNKNOWN, np.uint8)  # by colour code, learned from ALE's RGB
 
@@ -58,15 +59,16 @@ class Eye:
         return frame
 
     def look(self, record, reward=0, frames=0, terminated=False, truncated=False, rgb=None):
-        """Fills one record. rgb: an observation; None: ALE's picture, where RGB is wanted."""
+        """Fills one record. rgb: an observation; None: ALE's picture, where it is due."""
         self.ale.getRAM(record["ram"])
         self.ale.getScreen(self.codes)
         record["codes"] = zlib.crc32(self.codes)
-        if rgb is None and self.rgb is not None:
+        if rgb is None and self.rgb_every and self.taken % self.rgb_every == 0:
             self.ale.getScreenRGB(self.rgb)
             rgb = self.rgb
         if rgb is not None:
             record["rgb"] = zlib.crc32(rgb)
+        self.taken += 1
         record["frame80"] = zlib.crc32(self.frame80())
         for name, value in (("reward", reward), ("frames", frames), ("terminated", terminated),
                             ("truncated", truncated)):
@@ -112,19 +114,19 @@ def tracker(aim, fire, noise=0.0):
 
 
 def record_ale(policy, steps, rng_seed, skip=1, sticky=0.0, seed=0, limit=FRAME_LIMIT, actions=MINIMAL,
-               rgb=False, episodes=None):
+               rgb_every=0):
     """Plays in ALE itself, episode after episode without reseeding.
 
     Returns (commands as bytes, records): a reset command or an action for each record; the first
-    command seeds. Stops after `steps` steps or `episodes` episodes.
+    command seeds. rgb_every: one record in so many has RGB.
     """
     ale = make_ale(skip, sticky, seed, limit)
-    eye = Eye(ale, rgb)
+    eye = Eye(ale, rgb_every)
     rng = np.random.default_rng(rng_seed)
     records = np.zeros(steps + 1 + steps // 300, RECORD)
     commands = bytearray(b"\xfc" + int(seed).to_bytes(4, "little", signed=True))
     eye.look(records[0])
-    n, taken, ended = 1, 0, 0
+    n, taken = 1, 0
     while taken < steps:
         action = policy(records[n - 1], rng)
         commands.append(action)
@@ -136,9 +138,6 @@ def record_ale(policy, steps, rng_seed, skip=1, sticky=0.0, seed=0, limit=FRAME_
         n += 1
         taken += 1
         if ale.game_over() and taken < steps:
-            ended += 1
-            if ended == episodes:
-                break
             ale.reset_game()
             commands.append(254)
             eye.look(records[n])
@@ -158,7 +157,7 @@ def record_gymnasium(env_id, policy, steps, rng_seed, seed, reseed_every=0, pool
     gymnasium.register_envs(ale_py)
     env = gymnasium.make(env_id)
     ale = env.unwrapped.ale
-    eye = Eye(ale, rgb=False)
+    eye = Eye(ale)
     rng = np.random.default_rng(rng_seed)
     records = np.zeros(steps + 1 + steps // 60, RECORD)
     commands = bytearray()
