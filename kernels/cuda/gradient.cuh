@@ -119,13 +119,13 @@ struct UnitSums {
   /// Adds the items waiting.
   __device__ void sweep() {
     if (adds + filled > kFlushSteps) flush();
-    __syncwarp();
+    __syncwarp(kAllLanes);
     int i = 0;
     for (; i + 4 <= filled; i += 4) {
       for (int k = 0; k < 4; ++k) add(scratch.item[i + k]);
     }
     for (; i < filled; ++i) add(scratch.item[i]);
-    __syncwarp();
+    __syncwarp(kAllLanes);
     adds += filled;
     filled = 0;
   }
