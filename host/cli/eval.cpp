@@ -10,6 +10,7 @@
 
 #include "host/cli/command.h"
 #include "host/cli/device.h"
+#include "host/cli/math_option.h"
 #include "host/cli/output.h"
 #include "host/cli/policy_source.h"
 #include "host/engine.h"
@@ -44,6 +45,7 @@ std::vector<ArgumentRow> rows() {
       option_row("seed"),
       option_row("env"),
       option_row("activation"),
+      math_row(),
       option_row("device"),
       option_row("threads"),
       option_row("json"),
@@ -102,6 +104,8 @@ void print_json_result(const Config& config, const std::string& path, const std:
   print_json("eval", {{"env", config.env},
                       {"path", path},
                       {"mode", mode},
+                      {"math", math_name(options.math)},
+                      {"library", library_json(result.library)},
                       {"seed", options.seed},
                       {"episodes", options.episodes},
                       {"mean", summary.mean},
@@ -129,6 +133,7 @@ void print_text_result(const Config& config, const std::string& mode, const Eval
                              quantile(summary.sorted, fraction));
   }
   text += result_line("quantiles", quantiles);
+  text += math_line(options.math, result.library);
   text += result_line("time", duration(result.seconds));
   text += result_line("steps/s", with_unit(static_cast<double>(result.steps) / result.seconds));
   if (!config.quiet) text += "\n" + text_histogram(summary.sorted, kBins, 72);
@@ -141,6 +146,7 @@ int run(const Arguments& arguments) {
   EvalOptions options = parse_mode(mode);
   options.episodes = arguments.integer("episodes");
   options.seed = call.seed;
+  options.math = math_of(arguments);
   PolicySource source = load_policy(arguments.path("path"), call);
   source.config.device = call.device;
   source.config.threads = call.threads;

@@ -3,6 +3,7 @@
 #include "host/cli/parser.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 #include "host/build_stamp.h"
 #include "host/errors.h"
@@ -43,12 +44,29 @@ void define(CLI::App& app, const std::vector<ArgumentRow>& rows) {
   }
 }
 
+/// "eval and rollout" for "--math": who has an option of this name.
+std::string commands_with(const std::string& flag) {
+  std::string names;
+  for (const Command& command : commands()) {
+    const std::vector<ArgumentRow> rows = command.rows();
+    const bool has = std::any_of(rows.begin(), rows.end(), [&](const ArgumentRow& row) {
+      return !row.positional && "--" + row.name == flag;
+    });
+    if (has) names += (names.empty() ? "" : " and ") + std::string(command.name);
+  }
+  return names;
+}
+
 [[noreturn]] void throw_unknown_option(const std::string& word,
                                        const std::vector<ArgumentRow>& rows) {
   const std::string name = word.substr(0, word.find('='));
   std::vector<std::string> flags = {"--help"};
   for (const ArgumentRow& row : rows) {
     if (!row.positional) flags.push_back("--" + row.name);
+  }
+  if (const std::string owners = rows.empty() ? "" : commands_with(name); !owners.empty()) {
+    throw InvalidArgument("option " + in_quotes(name) +
+                          " is not one of this command's; it belongs to " + owners);
   }
   const std::vector<std::string_view> names(flags.begin(), flags.end());
   throw InvalidArgument("unknown option " + in_quotes(name) + "; the nearest is '" +

@@ -10,6 +10,7 @@
 
 #include "host/cli/command.h"
 #include "host/cli/device.h"
+#include "host/cli/math_option.h"
 #include "host/cli/output.h"
 #include "host/cli/policy_source.h"
 #include "host/engine.h"
@@ -47,6 +48,7 @@ std::vector<ArgumentRow> rows() {
       option_row("activation"),
       option_row("init"),
       option_row("seed"),
+      math_row(),
       option_row("device"),
       option_row("threads"),
       option_row("mapping"),
@@ -97,6 +99,9 @@ int run(const Arguments& arguments) {
   options.repeats = arguments.integer("repeats");
   options.random_policy = policy == "random";
   options.keep = !file.empty();
+  options.math = math_of(arguments);
+  require(options.math == Math::kExact || !options.random_policy,
+          "--math dense: there is no network with --policy random");
   note_device(config);
   Engine engine = make_engine(config, policy);
   const RolloutResult result = engine.rollout(options);
@@ -105,6 +110,8 @@ int run(const Arguments& arguments) {
   if (config.json) {
     json document = {{"env", engine.config().env},
                      {"policy", policy},
+                     {"math", math_name(options.math)},
+                     {"library", library_json(result.library)},
                      {"seed", config.seed},
                      {"envs", config.envs},
                      {"steps_per_env", options.steps},
@@ -124,6 +131,7 @@ int run(const Arguments& arguments) {
   text += result_line("steps", grouped(result.steps));
   text += result_line("episodes", fmt::format("{} ended, mean score {:.1f}",
                                               grouped(result.episodes), result.mean_score));
+  text += math_line(options.math, result.library);
   text += result_line("time", duration(result.seconds));
   text += result_line("steps/s", with_unit(rate));
   if (!file.empty()) text += result_line("saved", file);

@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "cuemu/control.h"
+#include <cuemu/control.h>
 #include "host/cpu_backend.h"
 #include "host/environments.h"
 #include "tests/support/compare.h"
