@@ -9,7 +9,7 @@ venv=$root/.venv
 python=/usr/bin/python3
 
 check() {
-  "$venv/bin/python" -c 'import gymnasium, numpy, safetensors, tensorboard, torch
+  "$venv/bin/python" -c 'import ale_py, gymnasium, numpy, safetensors, tensorboard, torch
 import importlib.metadata
 importlib.metadata.version("nvidia-cuda-nvdisasm")' 2>/dev/null
 }
@@ -32,10 +32,10 @@ fi
 echo "setup.sh: making $venv" >&2
 rm -rf "$venv"
 "$python" -m venv --system-site-packages "$venv"
-"$venv/bin/pip" install -q --disable-pip-version-check gymnasium safetensors tensorboard \
+"$venv/bin/pip" install -q --disable-pip-version-check ale-py==0.12.1 gymnasium safetensors tensorboard \
   nvidia-cuda-nvdisasm
 check || {
   echo "setup.sh: the modules do not import:" >&2
-  "$venv/bin/python" -c 'import gymnasium, numpy, safetensors, tensorboard, torch'
+  "$venv/bin/python" -c 'import ale_py, gymnasium, numpy, safetensors, tensorboard, torch'
   "$venv/bin/pip" show nvidia-cuda-nvdisasm
 }
