@@ -9,6 +9,9 @@
 // the same scan as from the very end, since an end resets it. Lanes are neighbours in memory.
 // returns() reads 1/4 byte of ends and 4 of reward (unless it is constant) a step and writes 4 of
 // advantage and 1/8 of valid; baseline() reads and writes advantage. Limiter: bandwidth.
+// budget: table_sums_kernel<.*> registers<=40 spills<=0
+// budget: returns_kernel<.*> registers<=48 spills<=0
+// budget: baseline_kernel<.*> registers<=40 spills<=0
 #pragma once
 
 #include "kernels/cuda/shared_sums.cuh"
