@@ -84,7 +84,7 @@ const cuda::Operations* cuda_operations() {
 
 std::unique_ptr<CudaBackend> make_cuda_backend(const Config& config) {
   auto backend = std::make_unique<CudaBackend>(config, find_environment(config.env),
-                                               *cuda_operations(), kDevice);
+                                               *cuda_operations(), CudaTuning{.device = kDevice});
   backend->upload(initial_state(config));
   return backend;
 }
@@ -110,8 +110,8 @@ std::unique_ptr<CudaBackend> after_an_update(const Sizes& sizes) {
   noting = noted.operations;
   noting.rollout = note_rollout;
   const Config config = workload_config(sizes);
-  auto backend =
-      std::make_unique<CudaBackend>(config, find_environment(config.env), noting, kDevice);
+  auto backend = std::make_unique<CudaBackend>(config, find_environment(config.env), noting,
+                                               CudaTuning{.device = kDevice});
   backend->upload(initial_state(config));
   backend->update(0, config.lr);
   return backend;

@@ -11,6 +11,7 @@
 #include "bench/cuda_lab.h"
 #include "host/errors.h"
 #include "host/fnv.h"
+#include "host/rollout_buffers.h"
 
 namespace lockstep::bench {
 namespace {
@@ -161,7 +162,9 @@ void run_updates(benchmark::State& state, const Sizes& sizes, Store store) {
     state.SetIterationTime(took.count() / kUpdates);
   }
   count(state, steps_of(sizes), policy_flops_per_step(config), 0);
-  state.counters[counter::kBytes] = bytes_per_step(store);
+  // observations are never recorded: the gradient replays the physics
+  state.counters[counter::kBytes] =
+      record_bytes_per_step({.O = 4, .A = 2, .logits = store == Store::kLogits, .advantage = true});
 }
 
 void register_updates(const Sizes& sizes) {
