@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "envs/cartpole.h"
 #include "tests/support/corridor.h"
 #include "tests/support/cuda_update.h"
@@ -166,6 +168,58 @@ TEST(CudaGradient, DoesNotDependOnTheEnvironmentsOfAWarp) {
       EXPECT_EQ(u.device_gradient(), expected) << envs_per_warp << " a warp, " << blocks;
     }
   }
+}
+
+/// One observation for ever: every term of a unit can be made the largest there is.
+struct Still : Dial {
+  static constexpr const char* kName = "still";
+  static constexpr int kNumActions = 2;
+  static constexpr int kMaxEpisodeSteps = 1000;
+  static constexpr bool kConstantReward = true;
+  static constexpr float kMaxAbsReward = 1.0f;
+  static constexpr float kObservationLimit[3] = {1.0f, 1.0f, 1.0f};
+  template <class F>
+  static LS_HD StepResult<F> step(State<F>&, typename Lanes<F>::M) {
+    return {F(1.0f), Lanes<F>::mask(0)};
+  }
+  template <class F>
+  static LS_HD void observe(const State<F>&, F (&obs)[3]) {
+    for (F& o : obs) o = F(1.0f);
+  }
+};
+
+/// An action of no probability was taken at every step.
+void expect_no_wrap(std::int64_t envs, int T, int envs_per_warp) {
+  UpdateCase c;
+  c.envs = envs;
+  c.T = T;
+  c.gamma = 0;
+  c.normalize = NormalizeRule::kNone;
+  CudaUpdate<Still> u(c);
+  const std::int64_t steps = u.record().groups * c.T;
+  std::fill_n(u.record().logits, steps * kGroup, 80.0f);
+  std::fill_n(u.record().action_bits, steps, std::uint16_t{0});
+  u.logits.upload(std::vector<float>(static_cast<std::size_t>(steps * kGroup), 80.0f));
+  u.action_bits.upload(std::vector<std::uint16_t>(static_cast<std::size_t>(steps)));
+  for (std::int64_t env = 0; env < envs; ++env) {  // the last step ends the only episode
+    auto& word = u.record().truncated[env / kGroup * T + T - 1];
+    word = static_cast<std::uint16_t>(word | (1u << (env % kGroup)));
+  }
+  u.estimate();
+  u.upload_estimates();
+  using Share = cuda::GradientShare<Still, false>;
+  require_cuda(cuda::launch(
+      "gradient", cuda::gradient_kernel<Still, PolicyForm::kRelu, false, false>, dim3(1), dim3(32),
+      sizeof(Share::Scratch), nullptr, u.args, cuda::GradientWork{envs_per_warp, 1}));
+  wait_for_device();
+  const GradientSums sums = u.device_gradient();
+  EXPECT_EQ(sums, u.gradient());
+  EXPECT_GT(*std::max_element(sums.value.begin(), sums.value.end()), std::int64_t{1} << 31);
+}
+
+TEST(CudaGradient, SumsDoNotWrapWithEveryTermAtTheLimit) {
+  expect_no_wrap(1, 600, 1);
+  expect_no_wrap(32, 40, 32);
 }
 
 TEST(CudaGradient, RaisesTheFlagWhereTheCpuDoes) {

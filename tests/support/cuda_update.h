@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cmath>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -135,9 +136,7 @@ class CudaUpdate {
     return (env / kGroup * record_.T + t) * kGroup + env % kGroup;
   }
   std::int64_t episodes() const {
-    std::int64_t total = 0;
-    for (std::int64_t i = 0; i < c_.envs; ++i) total += episodes_[i];
-    return total;
+    return std::accumulate(episodes_, episodes_ + c_.envs, std::int64_t{0});
   }
   const UpdateCase& settings() const { return c_; }
   const PolicyShape& shape() const { return shape_; }
@@ -179,12 +178,9 @@ class CudaUpdate {
     }
   }
   static cuda::SharedSums shared(const ReturnSums& s) {
-    return {static_cast<unsigned long long>(s.count),
-            static_cast<unsigned long long>(s.sum),
-            static_cast<unsigned long long>(s.squares_low),
-            static_cast<unsigned long long>(s.squares_high),
-            s.saturated ? 1u : 0u,
-            static_cast<unsigned>(as_int(s.largest))};
+    const auto bits = [](std::int64_t sum) { return static_cast<unsigned long long>(sum); };
+    return {bits(s.count),        bits(s.sum),           bits(s.squares_low),
+            bits(s.squares_high), s.saturated ? 1u : 0u, as_unsigned(as_int(s.largest))};
   }
   GradientSums device_gradient() const {
     GradientSums out;
@@ -297,8 +293,7 @@ class CudaUpdate {
     args.rollout = rollout_args();
     args.rollout.stream.epoch = 0xdead;  // the state's counts
     Record<float>& r = args.rollout.record;
-    const std::vector<float> nothing;
-    const std::vector<float> poison(static_cast<std::size_t>(lanes()), std::nanf(""));
+    const std::vector<float> nothing, poison(static_cast<std::size_t>(lanes()), std::nanf(""));
     logits = CudaArray<float>(c_.keep_logits ? copy(record_.logits, lanes() * Z) : nothing);
     reward = CudaArray<float>(copy(record_.reward, lanes()));
     dev_advantage = CudaArray<float>(c_.table ? nothing : poison);
@@ -330,7 +325,7 @@ class CudaUpdate {
     std::vector<std::int32_t> counts(static_cast<std::size_t>(c_.T) + 1);
     for (std::int64_t i = 0; i < c_.envs; ++i) ++counts[static_cast<std::size_t>(length_[i])];
     histogram = CudaArray<std::int32_t>(counts);
-    std::vector<float> table(static_cast<std::size_t>(c_.T) + 1);
+    std::vector<float> table(counts.size());
     for (std::size_t k = 1; k < table.size(); ++k) table[k] = fma(table[k - 1], c_.gamma, 1.0f);
     value = CudaArray<float>(table);
     args.table = {value.data(), histogram.data()};
