@@ -8,7 +8,20 @@
 // Written per step and environment: 3 bits; the action's byte instead of a bit for more than two;
 // 4 bytes of reward unless it is constant; 4 Z of logits and 4 O of observation if they are kept.
 // Bits go through a ring in shared memory and leave it 16 steps at a time, a sector of each row.
-// Limiter: issue.
+// Limiter: issue. Instructions of a thread per step of one CartPole, 128 units, logits recorded:
+//   environments a thread              8     4     1
+//   network                          838   895  1105   (6 a unit and environment are arithmetic)
+//   everything else                  128   130   135   (122 for the random policy, in all)
+//   shared memory, 16 bytes            8  per 4 units, whatever the number of environments
+// With one environment a thread the loads of the weights are the limiter instead. Registers leave
+// room for 12 warps on a multiprocessor (eight a thread), 16 (four) and 32 (one).
+//
+// budget: rollout_kernel<CartPole, .*2, .*, 8, true> registers<=168 spills<=0 loop<=205 per=32
+// budget: rollout_kernel<CartPole, .*2, .*, 8, false> registers<=168 spills<=0 loop<=57 per=8
+// budget: rollout_kernel<CartPole, .*2, .*, 4, .*> registers<=128 spills<=0 loop<=111 per=16
+// budget: rollout_kernel<CartPole, .*2, .*, 1, .*> registers<=64 spills<=0
+// budget: rollout_kernel<CartPole, .*3, .*> registers<=72 spills<=0
+// budget: rollout_kernel<CartPole, .PolicyForm.[01], .*> registers<=48 spills<=0
 #pragma once
 
 #include "kernels/choose_action.h"

@@ -1,8 +1,10 @@
 // One step of every environment with the caller's actions, for Engine::step().
 //
 // Mapping: a thread per environment, in the order of memory.
-// Read and written per environment: state, step and episode numbers, action and reset flag; 8 S +
-// 8 O + 18 bytes and more. Limiter: memory, and the launch below some 10^5 environments.
+// Per environment: reads 4 S + 10 bytes (state, step and episode numbers, action, reset flag),
+// writes 4 S + 8 O + 14. Limiter: memory, and the launch below some 10^5 environments.
+//
+// budget: step_kernel<CartPole> registers<=40 spills<=0
 #pragma once
 
 #include "kernels/cuda/launchers.h"
