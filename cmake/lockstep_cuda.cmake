@@ -4,10 +4,11 @@
 #   LS_CUDA=AUTO|ON|OFF   build the plug-in with nvcc; AUTO: where there is one
 #   LS_CUDA_EMULATOR      build the same sources with the C++ compiler against tests/emulator
 #
-#   lockstep_cuda_plugin(lockstep_cuda NVCC ENVIRONMENTS cartpole)
-#     <name>_parts, a static library: the backend and the kernels of these environments, each made
-#     known before by lockstep_add_environment()
-#     <name>, the module lib<name>.so of it
+#   lockstep_cuda_parts(my_cuda NVCC|EMULATED ENVIRONMENTS cartpole corridor)
+#     a static library: the backend and the kernels of these environments, each made known before
+#     by lockstep_add_environment()
+#   lockstep_cuda_plugin(my_plugin my_cuda)
+#     the module libmy_plugin.so of it
 set(LS_CUDA AUTO CACHE STRING "Build the CUDA plug-in with nvcc: AUTO, ON or OFF")
 set_property(CACHE LS_CUDA PROPERTY STRINGS AUTO ON OFF)
 option(LS_CUDA_EMULATOR "Build the CUDA part against the emulator too" ${LS_TESTS})
@@ -58,12 +59,12 @@ if(LS_WERROR)
                          INTERFACE "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Werror all-warnings>")
 endif()
 
-function(lockstep_cuda_plugin target compiler)
+function(lockstep_cuda_parts target compiler)
   cmake_parse_arguments(PARSE_ARGV 2 PLUGIN "" "" "ENVIRONMENTS")
   if(NOT compiler MATCHES "^(NVCC|EMULATED)$" OR NOT PLUGIN_ENVIRONMENTS OR
      PLUGIN_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR
-              "usage: lockstep_cuda_plugin(name NVCC|EMULATED ENVIRONMENTS environment...)")
+              "usage: lockstep_cuda_parts(name NVCC|EMULATED ENVIRONMENTS environment...)")
   endif()
   if(compiler STREQUAL "NVCC")
     set(extension cu)
@@ -93,29 +94,33 @@ function(lockstep_cuda_plugin target compiler)
                  "${folder}/environments.cpp" @ONLY)
   configure_file("${LS_ENVIRONMENT_TEMPLATES}/cuda_common.cu.in" "${folder}/common.${extension}"
                  @ONLY)
-  list(APPEND sources "${folder}/environments.cpp" "${folder}/common.${extension}")
-  foreach(name cuda_backend cuda_buffers cuda_learn cuda_play)
+  configure_file("${LS_ENVIRONMENT_TEMPLATES}/cuda_dense.cu.in" "${folder}/dense.${extension}" @ONLY)
+  list(APPEND sources "${folder}/environments.cpp" "${folder}/common.${extension}"
+              "${folder}/dense.${extension}")
+  foreach(name cuda_backend cuda_blas cuda_buffers cuda_dense cuda_learn cuda_play)
     list(APPEND sources "${LS_ENVIRONMENT_TEMPLATES}/../host/${name}.cpp")
   endforeach()
 
-  add_library(${target}_parts STATIC ${sources})
-  set_target_properties(${target}_parts PROPERTIES POSITION_INDEPENDENT_CODE ON)
-  target_link_libraries(${target}_parts PUBLIC lockstep_host lockstep_cuda_flags)
+  add_library(${target} STATIC ${sources})
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  target_link_libraries(${target} PUBLIC lockstep_host lockstep_cuda_flags)
   if(compiler STREQUAL "NVCC")
-    target_link_libraries(${target}_parts PUBLIC CUDA::cudart_static)
+    target_link_libraries(${target} PUBLIC CUDA::cudart_static)
   else()
-    target_link_libraries(${target}_parts PUBLIC lockstep_emulator)
-    target_include_directories(${target}_parts SYSTEM PRIVATE "${LS_THRUST_INCLUDE}")
-    target_compile_options(${target}_parts PRIVATE $<$<CONFIG:Debug>:-O1>)
-    target_compile_definitions(${target}_parts PRIVATE
+    target_link_libraries(${target} PUBLIC lockstep_emulator)
+    target_include_directories(${target} SYSTEM PRIVATE "${LS_THRUST_INCLUDE}")
+    target_compile_options(${target} PRIVATE $<$<CONFIG:Debug>:-O1>)
+    target_compile_definitions(${target} PRIVATE
                                THRUST_DEVICE_SYSTEM=THRUST_DEVICE_SYSTEM_CPP)
   endif()
+endfunction()
 
+function(lockstep_cuda_plugin target parts)
   # The entry point alone is exported. It is in a unit of its own, which a linker would leave out of
   # a static library that nobody refers to.
   add_library(${target} MODULE "${LS_ENVIRONMENT_TEMPLATES}/../host/cuda_plugin_entry.cpp")
   set_target_properties(${target} PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}"
                                              CXX_VISIBILITY_PRESET hidden)
-  target_link_libraries(${target} PRIVATE ${target}_parts)
+  target_link_libraries(${target} PRIVATE ${parts})
   target_link_options(${target} PRIVATE -Wl,--exclude-libs,ALL)
 endfunction()

@@ -5,7 +5,7 @@
 #     instruction set, each in a translation unit (and a namespace) of its own
 #   lockstep_environment_list(my_list cartpole corridor)
 #     one library that defines the list the engine looks names up in
-#   lockstep_cuda_plugin(my_cuda NVCC ENVIRONMENTS cartpole corridor)
+#   lockstep_cuda_parts(my_cuda NVCC ENVIRONMENTS cartpole corridor)
 #     the same environments for CUDA: cmake/lockstep_cuda.cmake
 #
 # An executable links lockstep_host and exactly one list. The header is relative to the project root
@@ -59,7 +59,7 @@ function(lockstep_add_environment header)
   endforeach()
   add_library(lockstep_env_${ENV_NAME} STATIC ${sources})
   target_link_libraries(lockstep_env_${ENV_NAME} PUBLIC lockstep_kernels)
-  # for lockstep_cuda_plugin()
+  # for lockstep_cuda_parts()
   set_target_properties(lockstep_env_${ENV_NAME} PROPERTIES LS_HEADER "${ENV_HEADER}"
                                                             LS_TYPE "${ENV_TYPE}")
   # the inner loops live here; the rest of the project is content with the build type's level

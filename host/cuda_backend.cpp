@@ -80,19 +80,19 @@ std::int64_t unit_numbers(const PolicyView<float>& policy, int O, int A) {
 using cuda::cuda_check;
 
 CudaBackend::CudaBackend(const Config& config, const EnvironmentEntry& environment,
-                         const cuda::Operations& operations, int device)
+                         const cuda::Operations& operations, const CudaTuning& tuning)
     : config_(config),
       environment_(&environment),
       ops_(&operations),
-      device_(device),
+      tuning_(tuning),
       shape_(policy_shape(config, environment)),
       packed_(shape_, {config.activation, config.dropout}),
       play_packed_(shape_, {config.activation, 0.0}),
       plan_(update_plan(config, *environment.facts)) {
   use_device();
   cudaDeviceProp properties{};
-  cuda_check(cudaGetDeviceProperties(&properties, device), "reading a device's properties");
-  name_ = "cuda:" + std::to_string(device) + " " + properties.name;
+  cuda_check(cudaGetDeviceProperties(&properties, tuning.device), "reading a device's properties");
+  name_ = "cuda:" + std::to_string(tuning.device) + " " + properties.name;
   multiprocessors_ = std::max(1, properties.multiProcessorCount);
   stream_ = cuda::make_stream();
   play_start_ = cuda::make_event();
@@ -100,7 +100,9 @@ CudaBackend::CudaBackend(const Config& config, const EnvironmentEntry& environme
 }
 
 /// The current device belongs to the thread, and calls may come from any.
-void CudaBackend::use_device() const { cuda_check(cudaSetDevice(device_), "choosing a device"); }
+void CudaBackend::use_device() const {
+  cuda_check(cudaSetDevice(tuning_.device), "choosing a device");
+}
 
 void CudaBackend::synchronize() {
   cuda_check(cudaStreamSynchronize(stream_.get()), "waiting for the device");

@@ -21,7 +21,7 @@ namespace lockstep {
 
 namespace cuda {
 
-/// The environments of this plug-in; CMake's lockstep_cuda_plugin() makes the unit that defines it.
+/// The environments of this plug-in; CMake's lockstep_cuda_parts() makes the unit that defines it.
 std::span<const Operations* const> operations_list();
 /// Null if there is none of this name.
 const Operations* find_operations(const char* environment);
@@ -49,11 +49,17 @@ struct Exchange {
 
 }  // namespace cuda
 
+/// How the work is cut; changes speed, never results.
+struct CudaTuning {
+  int device = 0;
+  std::int32_t most_slots = 1024;  // updates of a batch
+};
+
 class CudaBackend : public Backend {
  public:
   /// Errors: as cuda_check().
   CudaBackend(const Config& config, const EnvironmentEntry& environment,
-              const cuda::Operations& operations, int device);
+              const cuda::Operations& operations, const CudaTuning& tuning);
 
   std::string name() const override { return name_; }
   void upload(const TrainingState& state) override;
@@ -91,7 +97,7 @@ class CudaBackend : public Backend {
   Config config_;
   const EnvironmentEntry* environment_;
   const cuda::Operations* ops_;
-  int device_;
+  CudaTuning tuning_;
   int multiprocessors_ = 1;
   std::string name_;
   PolicyShape shape_;
@@ -102,7 +108,6 @@ class CudaBackend : public Backend {
   bool stale_ = true;                   // the device's copy is not state_
   std::optional<const char*> pending_;  // why the update after the last results failed
 
-  cuda::Stream stream_;
   // training; the graph goes before the memory it works on
   cuda::DeviceMemory training_;
   cuda::PinnedMemory mirror_;  // of the exchange, then episodes read back
@@ -119,6 +124,7 @@ class CudaBackend : public Backend {
   cuda::Event play_start_, play_end_;
   cuda::DeviceMemory play_memory_, step_memory_;
   cuda::PinnedMemory play_read_, step_mirror_;
+  cuda::Stream stream_;  // goes first: a capture that a fault left open would keep the rest alive
 };
 
 }  // namespace lockstep

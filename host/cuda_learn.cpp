@@ -9,7 +9,6 @@ namespace lockstep {
 namespace {
 
 constexpr std::int64_t kEpisodeLogBytes = std::int64_t{64} << 20;
-constexpr std::int64_t kMostSlots = 1024;
 constexpr const char* kLessMemory =
     "fewer --envs, a shorter --horizon or --store recompute shrink it";
 
@@ -94,7 +93,7 @@ void CudaBackend::allocate_training() {
   const std::int64_t slot_bytes =
       a.episode_log.lanes * (4 + a.episode_log.capacity * (facts.constant_reward ? 4 : 8));
   slots_ = static_cast<std::int32_t>(
-      std::clamp(kEpisodeLogBytes / slot_bytes, std::int64_t{1}, kMostSlots));
+      std::clamp(kEpisodeLogBytes / slot_bytes, std::int64_t{1}, std::int64_t{tuning_.most_slots}));
   launch_shape_ =
       cuda::choose_launch_shape(config_, a.rollout.policy, config_.envs, multiprocessors_);
 
@@ -118,6 +117,9 @@ void CudaBackend::allocate_training() {
       arena_bytes([&](Arena& counting) { host_.place(counting, slots_, a.num_parameters); }));
   Arena mirror(mirror_.data());
   host_.place(mirror, slots_, a.num_parameters);
+  if (episodic) {  // else their number is known after the updates
+    episodes_read_ = cuda::pinned_memory(slots_ * slot_bytes);
+  }
   if (a.table_form) {
     // the return of a step with so many steps to go, by the recursion of the general form
     std::vector<float> value(static_cast<std::size_t>(a.rollout.T) + 1, 0.0f);

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "host/cuda_backend.h"
+#include "host/cuda_dense.h"
 
 namespace lockstep {
 namespace {
@@ -92,6 +93,11 @@ float CudaBackend::play_on_device(const RolloutArgs<float>& args) {
 PlayResult CudaBackend::play(const std::vector<float>& parameters, const PlayRequest& request,
                              Record<float>* record) {
   use_device();
+  if (request.dense) {
+    CudaDense dense(*environment_, *ops_);
+    dense.set_layers(dense_layers(shape_, parameters, config_.activation));
+    return play_dense(dense, request, shape_.O, shape_.A, record);
+  }
   RolloutArgs<float> args{};
   args.stream = request.stream;
   args.num_envs = request.num_envs;

@@ -46,7 +46,8 @@ std::unique_ptr<Backend> make_cuda_backend(const Config& config,
   const char* const name = environment.facts->name;
   const cuda::Operations* const operations = cuda::find_operations(name);
   if (operations == nullptr) throw DeviceUnavailable(obstacle(device, name));
-  return std::make_unique<CudaBackend>(config, environment, *operations, device);
+  return std::make_unique<CudaBackend>(config, environment, *operations,
+                                       CudaTuning{.device = device});
 }
 
 }  // namespace

@@ -1,0 +1,168 @@
+// Tests for --device through the real program and its plug-in, on the emulator: which device is
+// taken, the reason for every one that is not, and that the result does not depend on it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/support/process.h"
+
+namespace lockstep {
+namespace {
+
+using nlohmann::json;
+using test::Process;
+using test::ProcessResult;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::MatchesRegex;
+using ::testing::Not;
+using Words = std::vector<std::string>;
+
+class CudaDeviceTest : public ::testing::Test {
+ protected:
+  /// Runs the program with the emulated plug-in and the emulator's `settings`.
+  ProcessResult run(const Words& arguments, const Words& settings = {}) const {
+    Words environment = {"LS_PLUGIN_DIR=" LS_PLUGIN_FOLDER, "LS_CUDA_EMULATOR=1"};
+    environment.insert(environment.end(), settings.begin(), settings.end());
+    return Process(LS_TEST_PROGRAM, arguments, folder_.path(), {.environment = environment}).wait();
+  }
+  /// "<exit code> <message>" of a run that fails.
+  std::string error(const Words& arguments, const Words& settings = {}) const {
+    const ProcessResult result = run(arguments, settings);
+    const std::string prefix = "lockstep: error: ";
+    const std::size_t at = result.err.rfind(prefix);
+    if (at == std::string::npos) return std::to_string(result.code) + " " + result.err;
+    return std::to_string(result.code) + " " +
+           result.err.substr(at + prefix.size(), result.err.size() - at - prefix.size() - 1);
+  }
+  Words train(const std::string& device, const std::string& out, Words more = {}) const {
+    Words words = {"train", "cartpole", "--quiet", "--envs", "17", "--hidden",
+                   "8",     "--device", device,    "--out",  out};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+  std::string weights(const std::string& run) const {
+    return test::slurp(folder_ / (run + "/checkpoints/last/model.safetensors"));
+  }
+
+  test::ScratchFolder folder_;
+};
+
+TEST_F(CudaDeviceTest, TheWeightsAreTheSameOnEveryDevice) {
+  ASSERT_EQ(run(train("cpu", "a", {"--updates", "5"})).code, 0);
+  ASSERT_EQ(run(train("cuda", "b", {"--updates", "5"})).code, 0);
+  ASSERT_EQ(run(train("cuda:0", "c", {"--updates", "5", "--log-every", "5"})).code, 0);
+  ASSERT_EQ(run(train("cuda", "d", {"--updates", "2"})).code, 0);
+  ASSERT_EQ(run({"train", "--quiet", "--resume", "d", "--updates", "5", "--device", "cpu"}).code,
+            0);
+  ASSERT_FALSE(weights("a").empty());
+  for (const char* other : {"b", "c", "d"}) EXPECT_EQ(weights(other), weights("a")) << other;
+  EXPECT_THAT(test::slurp(folder_ / "b/run.json"), HasSubstr("\"device\": \"cuda:0 "));
+}
+
+TEST_F(CudaDeviceTest, EvaluationsAndRolloutsAreTheSame) {
+  ASSERT_EQ(run(train("cpu", "r", {"--updates", "2"})).code, 0);
+  const auto eval = [&](const char* device) {
+    json document =
+        json::parse(run({"eval", "r", "--episodes", "20", "--json", "--device", device}).out);
+    document.erase("seconds");
+    return document;
+  };
+  EXPECT_EQ(eval("cuda"), eval("cpu"));
+  for (const char* device : {"cpu", "cuda"}) {
+    const std::string file = std::string(device) + ".npz";
+    ASSERT_EQ(run({"rollout", "--envs", "20", "--steps", "60", "--policy", "run:r", "--device",
+                   device, "--save", file})
+                  .code,
+              0);
+  }
+  EXPECT_EQ(test::slurp(folder_ / "cuda.npz"), test::slurp(folder_ / "cpu.npz"));
+}
+
+TEST_F(CudaDeviceTest, AutoTakesADeviceThatIsThere) {
+  const ProcessResult result = run({"train", "--envs", "16", "--hidden", "4", "--updates", "1"});
+  EXPECT_EQ(result.code, 0);
+  EXPECT_THAT(result.err, HasSubstr(", cuda:0 "));
+  EXPECT_THAT(result.err, Not(HasSubstr("using the CPU")));
+}
+
+TEST_F(CudaDeviceTest, AutoFallsBackWithOneLine) {
+  const Words train = {"train", "--updates", "1"};
+  const ProcessResult none = run(train, {"LS_EMULATOR_DEVICES=0"});
+  EXPECT_EQ(none.code, 0);
+  EXPECT_THAT(none.err, MatchesRegex("lockstep: no usable GPU \\(no device\\); using the CPU\n"
+                                     "lockstep: cartpole, .*, cpu [a-z0-9]+\n.*"));
+  EXPECT_THAT(run({"train", "--updates", "1", "--quiet"}, {"LS_EMULATOR_DEVICES=0"}).err,
+              IsEmpty());
+  EXPECT_THAT(run(train, {"LS_EMULATOR_DRIVER=0"}).err, HasSubstr("no usable GPU (no driver)"));
+}
+
+TEST_F(CudaDeviceTest, WithoutAPlugInNothingIsSaid) {
+  const ProcessResult result =
+      Process(LS_TEST_PROGRAM, {"train", "--updates", "1"}, folder_.path()).wait();
+  EXPECT_EQ(result.code, 0);
+  EXPECT_THAT(result.err, Not(HasSubstr("GPU")));
+  const ProcessResult wanted =
+      Process(LS_TEST_PROGRAM, {"train", "--device", "cuda"}, folder_.path()).wait();
+  EXPECT_EQ(wanted.code, 3);
+  EXPECT_THAT(wanted.err, HasSubstr("no plug-in liblockstep_cuda.so"));
+}
+
+TEST_F(CudaDeviceTest, ADeviceThatCannotBeHadExitsWith3AndTheReason) {
+  EXPECT_EQ(error({"train", "--device", "cuda"}, {"LS_EMULATOR_DEVICES=0"}),
+            "3 --device cuda: no device");
+  EXPECT_EQ(error({"train", "--device", "cuda"}, {"LS_EMULATOR_DRIVER=0"}),
+            "3 --device cuda: no driver");
+  EXPECT_EQ(error({"train", "--device", "cuda"}, {"LS_EMULATOR_DRIVER=12040"}),
+            "3 --device cuda: the driver is too old: it is for CUDA 12.4, this build needs 13.0");
+  EXPECT_EQ(error({"eval", "x", "--device", "cuda:1"}).substr(0, 2), "4 ");
+  EXPECT_EQ(error({"rollout", "--device", "cuda:1"}),
+            "3 --device cuda:1: there is 1 device, cuda:0");
+  EXPECT_EQ(error({"rollout", "--device", "cuda:9"}, {"LS_EMULATOR_DEVICES=3"}),
+            "3 --device cuda:9: there are 3 devices, cuda:0 to cuda:2");
+}
+
+TEST_F(CudaDeviceTest, ADeviceThatIsTooSmallExitsWith9) {
+  EXPECT_THAT(error(train("cuda", "r", {"--updates", "1"}), {"LS_EMULATOR_MEMORY=100000"}),
+              MatchesRegex("9 out of device memory: wanted [0-9]+ bytes, [0-9]+ of 100000 free; "
+                           "fewer --envs.*"));
+}
+
+TEST_F(CudaDeviceTest, ALostDeviceExitsWith10AndKeepsTheLastCheckpoint) {
+  const Words arguments = train("cuda", "r", {"--updates", "4", "--checkpoint-every", "1"});
+  const std::string failed = error(arguments, {"LS_EMULATOR_FAIL=45"});
+  EXPECT_THAT(failed, MatchesRegex("(9|10) .*"));
+  ASSERT_EQ(run(train("cuda", "whole", {"--updates", "4"})).code, 0);
+  if (!std::filesystem::exists(folder_ / "r/config.toml")) return;
+  ASSERT_EQ(run({"train", "--quiet", "--resume", "r", "--updates", "4"}).code, 0);
+  EXPECT_EQ(weights("r"), weights("whole"));
+}
+
+TEST_F(CudaDeviceTest, APlugInOfAnotherBuildIsRefused) {
+  std::filesystem::create_directory(folder_ / "plugins");
+  test::spill(folder_ / "plugins/liblockstep_cuda_emulated.so", "not a module");
+  const std::string setting = "LS_PLUGIN_DIR=" + (folder_ / "plugins").string();
+  const ProcessResult result =
+      Process(LS_TEST_PROGRAM, {"train", "--device", "cuda"}, folder_.path(),
+              {.environment = {setting, "LS_CUDA_EMULATOR=1"}})
+          .wait();
+  EXPECT_EQ(result.code, 3);
+  EXPECT_THAT(result.err, HasSubstr("--device cuda: cannot load the plug-in: "));
+}
+
+TEST_F(CudaDeviceTest, InfoListsDevicesOrTheReason) {
+  const json two = json::parse(run({"info", "--json"}, {"LS_EMULATOR_DEVICES=2"}).out);
+  ASSERT_EQ(two.at("cuda").at("devices").size(), 2u);
+  EXPECT_EQ(two.at("cuda").at("devices")[1].at("device"), "cuda:1");
+  EXPECT_GT(two.at("cuda").at("devices")[1].at("memory"), 1 << 20);
+  EXPECT_EQ(two.at("backends"), (json{"cpu", "cuda"}));
+  EXPECT_THAT(run({"info"}).out, ::testing::ContainsRegex("cuda:0 +.*, 4.0 GiB, compute cap"));
+  EXPECT_THAT(run({"info"}, {"LS_EMULATOR_DEVICES=0"}).out,
+              ::testing::ContainsRegex("cuda +none: no device\n"));
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,25 @@
+# Tests of the CUDA part, on the emulator: kernels one by one, and the backend as a whole.
+lockstep_cuda_parts(lockstep_cuda_test EMULATED ENVIRONMENTS cartpole corridor)
+
+# A test that instantiates kernels itself. What a loop fills before it reads is too long a story for
+# g++'s warning; the sanitizers look for it.
+function(lockstep_kernel_test name)
+  lockstep_test(kernels/${name} SOURCES kernels/${name}.cpp ENVIRONMENTS cartpole corridor
+                LIBRARIES lockstep_emulator)
+  if(TARGET kernels_${name})
+    target_compile_options(kernels_${name} PRIVATE -Wno-uninitialized -Wno-maybe-uninitialized)
+  endif()
+endfunction()
+foreach(name dense finish gradient returns rollout sample step)
+  lockstep_kernel_test(cuda_${name}_test)
+endforeach()
+
+foreach(name backend buffers dense fault parity play resume)
+  lockstep_test(host/cuda_${name}_test SOURCES host/cuda_${name}_test.cpp
+                ENVIRONMENTS cartpole corridor LIBRARIES lockstep_cuda_test)
+endforeach()
+lockstep_test(host/cuda_parity_all_test SOURCES host/cuda_parity_test.cpp LABELS slow
+              ENVIRONMENTS cartpole corridor LIBRARIES lockstep_cuda_test
+              DEFINITIONS LS_PARITY_STRIDE=1)
+lockstep_test(cli/cuda_device_test SOURCES cli/cuda_device_test.cpp PROGRAM
+              DEFINITIONS "LS_PLUGIN_FOLDER=\"${PROJECT_BINARY_DIR}\"")
