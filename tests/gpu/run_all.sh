@@ -7,7 +7,7 @@
 #   tests/gpu/run_all.sh --emulated ...    tiny sizes on the emulated plug-in, no GPU: that the script works
 #
 #   facts       device, driver, clocks, compilers
-#   build       program, plug-in, benchmarks and the tests that use a device, in build/gpu
+#   build       program, plug-in, benchmarks and the tests that use a device, in build/gpu (LS_GPU_BUILD)
 #   hashes      the same bits from CPU and GPU over 1e8 steps: mappings, block sizes, batch sizes
 #   tests       the tests, where a device that is missing is a failure (LS_REQUIRE_GPU=1)
 #   bench       every benchmark of the device -> bench/results/<date>-<commit>-<device>.json
@@ -123,13 +123,13 @@ part_facts() {
 }
 
 part_build() {
-  local options=(-DCMAKE_BUILD_TYPE=Release -DLS_TESTS=ON -DLS_BENCH=ON) targets=(lockstep_cli lockstep_bench)
+  local options=(-DCMAKE_BUILD_TYPE=Release -DLS_TESTS=ON -DLS_BENCH=ON) targets=(all)
   if [ $emulated = yes ]; then
-    options+=(-DLS_CUDA=OFF -DLS_CUDA_EMULATOR=ON "-DLS_TEST_FILTER=cli/cuda")
-    targets=(lockstep_cli lockstep_cuda_emulated lockstep_bench_emulated)
+    options+=(-DLS_CUDA=OFF -DLS_CUDA_EMULATOR=ON "-DLS_TEST_FILTER=^cli/cuda_device_test$")
+    targets=(lockstep_cli lockstep_cuda_emulated lockstep_bench_emulated cli_cuda_device_test)
   else
-    options+=(-DLS_CUDA=ON -DLS_CUDA_EMULATOR=OFF -DCMAKE_CUDA_ARCHITECTURES=90-real "-DLS_TEST_FILTER=gpu|cuda|parity|bench/")
-    targets=(all)
+    options+=(-DLS_CUDA=ON -DLS_CUDA_EMULATOR=OFF -DLS_GPU_TESTS=ON -DCMAKE_CUDA_ARCHITECTURES=90-real
+      "-DLS_TEST_FILTER=${LS_TEST_FILTER:-^(gpu|bench|parity)/}")
   fi
   within 60 cmake -S . -B "$build" -G Ninja "${options[@]}" >"$work/configure.log" 2>&1 || {
     cat "$work/configure.log"
@@ -139,7 +139,6 @@ part_build() {
     tail -n 60 "$work/build.log"
     return 1
   }
-  if [ $emulated = yes ]; then within 360 ninja -C "$build" -j "$jobs" >"$work/build.log" 2>&1; fi
 }
 
 part_hashes() {
@@ -149,12 +148,14 @@ part_hashes() {
 }
 
 part_tests() {
+  local which=(-LE '^(live|exhaustive)$')
+  if [ $emulated = yes ]; then which=(-R 'cuda|_emulated|gpu_report|_check_self_test'); fi
   LS_REQUIRE_GPU=1 within 150 ctest --test-dir "$build" --output-on-failure --no-tests=error \
-    --output-junit "$work/tests.xml" --parallel "$jobs" -LE '^(live|exhaustive)$'
+    --output-junit "$work/tests.xml" --parallel "$jobs" "${which[@]}"
 }
 
 part_bench() {
-  local options=(--benchmark_filter=/cuda --save "$result.json")
+  local options=(--benchmark_filter=/cuda --benchmark_min_time=0.05 --save "$result.json")
   local bench=$build/lockstep_bench
   if [ $emulated = yes ]; then
     options+=(--emulated --smoke)
@@ -234,7 +235,7 @@ part_sanitizers() {
     else
       failed=1
       echo "$tool: FAILED"
-      tail -n 40 "$work/$tool.log"
+      grep -E '^(=====|exit code|lockstep: error)' "$work/$tool.log" | tail -n 40
     fi
   done
   return $failed
