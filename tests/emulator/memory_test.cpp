@@ -39,6 +39,8 @@ TEST(MemoryTest, DeviceIsFullAtItsSize) {
   std::size_t left = 0;
   ASSERT_OK(cudaMemGetInfo(&left, &total));
   EXPECT_EQ(left, free_bytes - 1000 * kInt);
+  EXPECT_EQ(cudaMalloc(&memory, left + 1), cudaErrorMemoryAllocation);
+  static_cast<void>(cudaGetLastError());
 }
 
 TEST(MemoryTest, FreesOnlyWhatItAllocated) {

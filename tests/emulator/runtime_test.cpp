@@ -188,6 +188,7 @@ TEST(PlantedFailureTest, FaultDropsTheWorkThatWasQueued) {
       EXPECT_EQ(cudaGetLastError(), cudaErrorIllegalAddress) << "it stays";
       cuemu_set_fail(0);
     }
+    EXPECT_OK(cudaDeviceSynchronize());
     EXPECT_EQ(value.value(), 0);
     return Finding::kRight;
   });
