@@ -1,0 +1,111 @@
+// Builds the table of operations of one environment of objects for one instruction set. A
+// translation unit defines LS_ISA_SCALAR, LS_ISA_AVX2 or LS_ISA_AVX512, includes this header and
+// the environment's, and uses LS_INSTANTIATE_TABLES(name, Type).
+#pragma once
+
+#include "kernels/cpu/returns.h"
+#include "kernels/cpu/table_gradient.h"
+#include "kernels/cpu/table_returns.h"
+#include "kernels/cpu/table_rollout.h"
+#include "kernels/cpu/table_update.h"
+
+#if defined(LS_ISA_AVX512)
+#include "kernels/cpu/table_lanes_avx512.h"
+#elif defined(LS_ISA_AVX2)
+#include "kernels/cpu/table_lanes_avx2.h"
+#endif
+
+namespace lockstep::cpu {
+
+template <class E, class F>
+struct TableBatch {
+  static void rollout(const TableRolloutArgs& args, std::int64_t group,
+                      const TableScratch& scratch) {
+    return args.policy.leak == 0 ? table_rollout_group<E, false, F>(args, group, scratch)
+                                 : table_rollout_group<E, true, F>(args, group, scratch);
+  }
+  static void returns(const TableReturnArgs& args, std::int64_t group, ReturnSums& sums) {
+    table_returns_group<F>(args, group, sums);
+  }
+  static void baseline(const BaselineArgs<float>& args, std::int64_t group, ReturnSums& sums) {
+    baseline_group<F>(args, group, sums);
+  }
+  static void weigh(const TableGradientArgs& args, std::int64_t group, TableSums& sums) {
+    return args.leak == 0 ? table_weigh_group<F, false>(args, group, sums)
+                          : table_weigh_group<F, true>(args, group, sums);
+  }
+  static void clear(const TableTouched& touched, std::int64_t* sums) {
+    table_clear_slice<F>(touched, sums);
+  }
+  static void accumulate(const TableGradientArgs& args, int slice, std::int64_t group,
+                         std::int64_t* sums) {
+    return args.leak == 0 ? table_accumulate_group<E, false, F>(args, slice, group, sums)
+                          : table_accumulate_group<E, true, F>(args, slice, group, sums);
+  }
+  static void finish(const TableFinishArgs& args, int slice, const std::int64_t* sums) {
+    table_finish_slice<F>(args, slice, sums);
+  }
+  static void optimize(const OptimizerArgs& args, std::int64_t n, const float* grad,
+                       float* parameter, float* m, float* v) {
+    table_optimize<F>(args, n, grad, parameter, m, v);
+  }
+  static void build(const TableShape& shape, const TableLists& lights, const float* weights,
+                    int first, int end, float* rows) {
+    table_build<F>(shape, lights, weights, first, end, rows);
+  }
+};
+
+template <class E>
+int table_pixels(int row, std::uint16_t* pixel) {
+  std::uint16_t all[E::kMaxRowPixels];
+  const int count = E::pixels(row, all);
+  for (int i = 0; i < count; ++i) pixel[i] = all[i];
+  return count;
+}
+
+}  // namespace lockstep::cpu
+
+#if defined(LS_ISA_AVX512)
+#define LS_TABLES(name) tables_##name##_avx512
+#define LS_TABLE_BATCH(Type) TableBatch<Type, avx512::F>
+#define LS_TABLE_ISA "avx512"
+#elif defined(LS_ISA_AVX2)
+#define LS_TABLES(name) tables_##name##_avx2
+#define LS_TABLE_BATCH(Type) TableBatch<Type, avx2::F>
+#define LS_TABLE_ISA "avx2"
+#else
+#define LS_TABLES(name) tables_##name##_scalar
+#define LS_TABLE_BATCH(Type) TableBatch<Type, float>
+#define LS_TABLE_ISA "scalar"
+#endif
+
+#define LS_INSTANTIATE_TABLE_BATCH(name, Type)                               \
+  namespace lockstep::cpu {                                                  \
+  extern const TableOperations LS_TABLES(name);                              \
+  const TableOperations LS_TABLES(name) = {LS_TABLE_ISA,                     \
+                                           LS_TABLE_BATCH(Type)::rollout,    \
+                                           LS_TABLE_BATCH(Type)::returns,    \
+                                           LS_TABLE_BATCH(Type)::baseline,   \
+                                           LS_TABLE_BATCH(Type)::weigh,      \
+                                           LS_TABLE_BATCH(Type)::clear,      \
+                                           LS_TABLE_BATCH(Type)::accumulate, \
+                                           LS_TABLE_BATCH(Type)::finish,     \
+                                           LS_TABLE_BATCH(Type)::optimize,   \
+                                           LS_TABLE_BATCH(Type)::build};     \
+  }
+
+#if defined(LS_ISA_AVX512) || defined(LS_ISA_AVX2)
+#define LS_INSTANTIATE_TABLES(name, Type) LS_INSTANTIATE_TABLE_BATCH(name, Type)
+#else
+// The baseline unit also brings what exists once per environment.
+#define LS_INSTANTIATE_TABLES(name, Type)                                   \
+  LS_INSTANTIATE_TABLE_BATCH(name, Type)                                    \
+  namespace lockstep::cpu {                                                 \
+  extern const TableFacts table_facts_##name;                               \
+  const TableFacts table_facts_##name = {                                   \
+      Type::kName,         {Type::kPixels, Type::kRows, Type::kObjects, 0}, \
+      Type::kSide,         Type::kMaxEpisodeSteps,                          \
+      Type::kMaxAbsReward, Type::kMaxRowPixels,                             \
+      table_pixels<Type>};                                                  \
+  }
+#endif

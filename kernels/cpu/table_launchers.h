@@ -1,0 +1,48 @@
+// The batch operations of a table policy as plain function pointers, one table per environment and
+// instruction set. This header is all the host sees; it compiles without any instruction-set flag.
+#pragma once
+
+#include "kernels/object_tables.h"
+#include "kernels/optimizer.h"
+
+namespace lockstep::cpu {
+
+/// Working memory of one thread in a rollout; the host allocates it, 64-byte aligned.
+struct TableScratch {
+  float* phi;             // [16][Hp] of the step before
+  float* part;            // [16][32] partial sums of logits, zeroed
+  std::uint32_t* active;  // [words][16] where nothing is recorded
+};
+
+struct TableOperations {
+  const char* isa;  // "scalar", "avx2", "avx512"
+
+  void (*rollout)(const TableRolloutArgs&, std::int64_t group, const TableScratch&);
+  void (*returns)(const TableReturnArgs&, std::int64_t group, ReturnSums&);
+  /// The baseline, if any, and the largest magnitude of what is left.
+  void (*baseline)(const BaselineArgs<float>&, std::int64_t group, ReturnSums&);
+  void (*weigh)(const TableGradientArgs&, std::int64_t group, TableSums&);
+  /// Zeroes the sums of a slice, [R][kSliceUnits], in the rows that matter.
+  void (*clear)(const TableTouched&, std::int64_t* sums);
+  /// Adds a group to the sums of a slice.
+  void (*accumulate)(const TableGradientArgs&, int slice, std::int64_t group, std::int64_t* sums);
+  void (*finish)(const TableFinishArgs&, int slice, const std::int64_t* sums);
+  void (*optimize)(const OptimizerArgs&, std::int64_t n, const float* grad, float* parameter,
+                   float* m, float* v);
+  void (*build)(const TableShape&, const TableLists& lights, const float* weights, int first,
+                int end, float* rows);
+};
+
+/// Constants of an environment of objects, for the host.
+struct TableFacts {
+  const char* name;
+  TableShape shape;  // hidden = 0
+  int side;          // the picture is side x side
+  int max_episode_steps;
+  float max_abs_reward;
+  int max_row_pixels;
+  /// Writes the pixels of a row, ascending; returns how many.
+  int (*pixels)(int row, std::uint16_t* pixel);
+};
+
+}  // namespace lockstep::cpu

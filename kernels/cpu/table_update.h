@@ -1,0 +1,56 @@
+// The rest of an update of a table policy: the optimiser over the flat weights, and the tables made
+// anew from them. Both run over ranges that the host deals over threads. Compiled once per
+// instruction set.
+#pragma once
+
+#include "kernels/object_tables.h"
+#include "kernels/optimizer.h"
+
+namespace lockstep::cpu {
+
+/// optimizer_step() over parameters [0, n) of one rule. The rule is a constant, so that the loop
+/// has no branch and the compiler makes vectors of it.
+template <class F, OptimizerRule kRule>
+void table_optimize_rule(OptimizerArgs args, std::int64_t n, const float* __restrict grad,
+                         float* __restrict parameter, float* __restrict m, float* __restrict v) {
+  args.rule = kRule;
+  for (std::int64_t i = 0; i < n; ++i) optimizer_step(args, grad[i], parameter[i], m[i], v[i]);
+}
+
+/// One optimiser step of n parameters.
+///
+/// Result: bitwise, that of optimizer_step()
+template <class F>
+void table_optimize(const OptimizerArgs& args, std::int64_t n, const float* grad, float* parameter,
+                    float* m, float* v) {
+  switch (args.rule) {
+    case OptimizerRule::kAdam:
+      return table_optimize_rule<F, OptimizerRule::kAdam>(args, n, grad, parameter, m, v);
+    case OptimizerRule::kSgd:
+      return table_optimize_rule<F, OptimizerRule::kSgd>(args, n, grad, parameter, m, v);
+    case OptimizerRule::kRmsprop:
+      return table_optimize_rule<F, OptimizerRule::kRmsprop>(args, n, grad, parameter, m, v);
+  }
+}
+
+/// Makes rows [first, end) of the table.
+///
+/// Shapes: lights: the pixels of every row; weights [P][Hp]; rows [R][Hp] out
+/// Result: bitwise: the sum from +0 over a row's pixels, ascending
+template <class F>
+void table_build(const TableShape& shape, const TableLists& lights, const float* weights, int first,
+                 int end, float* rows) {
+  const std::int64_t padded = shape.padded();
+  for (int row = first; row < end; ++row) {
+    const std::uint16_t* pixel = lights.entry + lights.start[row];
+    const int count = lights.start[row + 1] - lights.start[row];
+    for (std::int64_t unit = 0; unit < padded; unit += Lanes<F>::W) {
+      F sum(0);
+      for (int i = 0; i < count; ++i)
+        sum = sum + Lanes<F>::load(weights + pixel[i] * padded + unit);
+      store(rows + row * padded + unit, sum);
+    }
+  }
+}
+
+}  // namespace lockstep::cpu
