@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "cublas_v2.h"
-#include "runtime.h"
+#include "tests/emulator/runtime.h"
 
 struct cublasContext {
   cudaStream_t stream = nullptr;

@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "scheduler.h"
+#include "tests/emulator/scheduler.h"
 
 namespace cuemu {
 namespace {

@@ -1,5 +1,5 @@
 // Warp operations and barriers against naive loops over the lanes.
-#include "device_test.h"
+#include "tests/emulator/device_test.h"
 
 #include <algorithm>
 #include <numeric>

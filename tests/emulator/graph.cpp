@@ -2,7 +2,7 @@
 // runs as one piece of its stream, its nodes in any order that respects the edges.
 #include <algorithm>
 
-#include "runtime.h"
+#include "tests/emulator/runtime.h"
 
 struct CUgraphNode_st {
   std::size_t index;

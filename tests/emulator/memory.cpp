@@ -3,8 +3,8 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "fiber.h"
-#include "runtime.h"
+#include "tests/emulator/fiber.h"
+#include "tests/emulator/runtime.h"
 
 #if CUEMU_ASAN
 #include <sanitizer/asan_interface.h>

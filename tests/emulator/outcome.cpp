@@ -1,4 +1,4 @@
-#include "outcome.h"
+#include "tests/emulator/outcome.h"
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>

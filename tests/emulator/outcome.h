@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "fiber.h"
+#include "tests/emulator/fiber.h"
 
 namespace cuemu_test {
 

@@ -4,7 +4,7 @@
 
 #include <limits>
 
-#include "planted_races.h"
+#include "tests/emulator/planted_races.h"
 
 namespace cuemu_test {
 

@@ -1,6 +1,6 @@
 // Faults that are not races: which build notices which, in random order. A blank that starts to be
 // caught, or a catch that is lost, fails here.
-#include "planted_faults.h"
+#include "tests/emulator/planted_faults.h"
 
 #include <gtest/gtest.h>
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "kernels/cuda/launch.cuh"
-#include "outcome.h"
+#include "tests/emulator/outcome.h"
 
 namespace cuemu_test {
 

@@ -1,6 +1,6 @@
 // Missing barriers, fences and atomics: which build notices which, in which order of threads. A
 // blank that starts to be caught, or a catch that is lost, fails here.
-#include "planted_races.h"
+#include "tests/emulator/planted_races.h"
 
 #include <gtest/gtest.h>
 

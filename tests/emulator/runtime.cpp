@@ -1,11 +1,11 @@
 // Calls, errors, planted failures, devices and launches.
-#include "runtime.h"
+#include "tests/emulator/runtime.h"
 
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
 
-#include "scheduler.h"
+#include "tests/emulator/scheduler.h"
 
 namespace cuemu {
 namespace {

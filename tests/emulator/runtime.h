@@ -15,7 +15,7 @@
 
 #include "cuda_runtime.h"
 #include "cuemu/control.h"
-#include "settings.h"
+#include "tests/emulator/settings.h"
 
 namespace cuemu {
 

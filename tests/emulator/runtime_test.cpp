@@ -1,7 +1,7 @@
 // Errors, planted failures, devices and launches. The devices of a machine come from the
 // environment, which is read once: those cases run in child processes.
-#include "device_test.h"
-#include "outcome.h"
+#include "tests/emulator/device_test.h"
+#include "tests/emulator/outcome.h"
 
 #include <cstring>
 #include <functional>

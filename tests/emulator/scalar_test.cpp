@@ -1,6 +1,6 @@
 // Atomics, bit operations and conversions. The values are those of the CUDA Math API's
 // documentation.
-#include "device_test.h"
+#include "tests/emulator/device_test.h"
 
 #include <cmath>
 #include <limits>

@@ -1,4 +1,4 @@
-#include "scheduler.h"
+#include "tests/emulator/scheduler.h"
 
 #include <algorithm>
 #include <cstdio>

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "cuda_runtime.h"
-#include "fiber.h"
-#include "settings.h"
+#include "tests/emulator/fiber.h"
+#include "tests/emulator/settings.h"
 
 namespace cuemu {
 

@@ -1,4 +1,4 @@
-#include "settings.h"
+#include "tests/emulator/settings.h"
 
 #include <cstdio>
 #include <cstdlib>

@@ -3,7 +3,7 @@
 // not kept: a missing wait shows as wrong data.
 #include <algorithm>
 
-#include "runtime.h"
+#include "tests/emulator/runtime.h"
 
 namespace cuemu {
 namespace {

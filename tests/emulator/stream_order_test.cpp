@@ -1,7 +1,7 @@
 // Forgotten waits: with lazy streams they give wrong data for some seeds, and the right calls
 // never.
-#include "device_test.h"
-#include "outcome.h"
+#include "tests/emulator/device_test.h"
+#include "tests/emulator/outcome.h"
 
 namespace cuemu_test {
 namespace {

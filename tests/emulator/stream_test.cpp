@@ -1,4 +1,4 @@
-#include "device_test.h"
+#include "tests/emulator/device_test.h"
 
 #include <thread>
 
