@@ -5,10 +5,13 @@
 #   ./lockstep.sh test [ctest args]   builds and runs the tests (labels slow, live and exhaustive
 #                                     only when asked for by -L)
 #   ./lockstep.sh bench [args]        builds and runs the benchmarks
+#   LS_CUDA_EMULATOR=1 ./lockstep.sh train cartpole --device cuda
+#                                     the CUDA kernels without a GPU, on the emulator of the tests
 #   ./lockstep.sh --no-install ...    never touches the system: lists what is missing and exits 3
 #
 # Missing Debian packages are installed once (root or sudo), then the project is configured and built
-# in build/cpu and the program is started in the caller's folder. Later calls cost a no-op ninja.
+# in build/cpu, with its CUDA part where there is nvcc (in PATH or /usr/local/cuda/bin), and the
+# program is started in the caller's folder. Later calls cost a no-op ninja.
 # Exit codes: 3 something is missing and cannot be installed; 1 the build failed (its log is shown);
 # else the program's own. Messages of this script go to stderr; stdout is the program's.
 set -eu
@@ -33,6 +36,8 @@ case ${1-} in
   test | bench) job=$1 ;;
   *) job=run ;;
 esac
+emulator=no
+if [ "$job" = test ] || [ "${LS_CUDA_EMULATOR-}" = 1 ]; then emulator=yes; fi
 
 # --- what the build needs: a program or a header stands for its package (dpkg is slow to ask) ---
 missing=
@@ -59,6 +64,10 @@ find_missing() {
     need_program python3 python3
     need_program git git
     need_program pkg-config pkg-config
+  fi
+  if [ "$emulator" = yes ]; then
+    need_header boost/context/detail/fcontext.hpp libboost-context-dev
+    need_header thrust/version.h libthrust-dev
   fi
   if [ "$job" != run ]; then
     need_header benchmark/benchmark.h libbenchmark-dev
@@ -120,36 +129,32 @@ configure() {
     if [ "$configured_for" != "$root" ]; then rm -rf "$build"; fi
   fi
   mkdir -p "$build"
+  # what a build folder has been asked for, as long as it is one
+  if ! [ -f "$build/build.ninja" ]; then rm -f "$build"/with-*; fi
   tests=
   bench=
+  emulated=
+  if [ "$job" = test ] && ! [ -f "$build/with-tests" ]; then tests=ON; fi
+  if [ "$job" != run ] && ! [ -f "$build/with-bench" ]; then bench=ON; fi
+  if [ "$emulator" = yes ] && ! [ -f "$build/with-emulator" ]; then emulated=ON; fi
   if [ -f "$build/build.ninja" ]; then
-    case $job in
-      run) return 0 ;;
-      test)
-        if [ -f "$build/with-tests" ] && [ -f "$build/with-bench" ]; then return 0; fi
-        tests=ON
-        bench=ON
-        ;;
-      bench)
-        if [ -f "$build/with-bench" ]; then return 0; fi
-        bench=ON
-        ;;
-    esac
+    if [ -z "$tests$bench$emulated" ]; then return 0; fi
   else
-    tests=OFF
-    bench=OFF
-    if [ "$job" = test ]; then tests=ON; fi
-    if [ "$job" != run ]; then bench=ON; fi
+    tests=${tests:-OFF}
+    bench=${bench:-OFF}
+    emulated=${emulated:-OFF}
     say "configuring and building in build/cpu (the first time takes a while)"
   fi
   # warnings are errors in CI only: another compiler's new warning must not stop a user
   werror=OFF
   if [ -n "${CI-}" ]; then werror=ON; fi
   (cd "$root" && cmake --preset cpu -DLS_WERROR=$werror \
-    ${tests:+-DLS_TESTS=$tests} ${bench:+-DLS_BENCH=$bench}) >"$log" 2>&1 || fail configuring
+    ${tests:+-DLS_TESTS=$tests} ${bench:+-DLS_BENCH=$bench} \
+    ${emulated:+-DLS_CUDA_EMULATOR=$emulated}) >"$log" 2>&1 || fail configuring
   printf '%s\n' "$root" >"$build/source-folder"
   if [ "$tests" = ON ]; then : >"$build/with-tests"; fi
   if [ "$bench" = ON ]; then : >"$build/with-bench"; fi
+  if [ "$emulated" = ON ]; then : >"$build/with-emulator"; fi
 }
 
 find_missing

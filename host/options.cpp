@@ -30,8 +30,9 @@ constexpr std::string_view kOtherVariables[] = {
 using Variables = std::span<const std::pair<std::string, std::string>>;
 
 bool has_other_reader(std::string_view name) {
-  return std::find(std::begin(kOtherVariables), std::end(kOtherVariables), name) !=
-         std::end(kOtherVariables);
+  return name.starts_with("LS_EMULATOR_") ||
+         std::find(std::begin(kOtherVariables), std::end(kOtherVariables), name) !=
+             std::end(kOtherVariables);
 }
 
 const Option* option_of_variable(std::string_view name) {

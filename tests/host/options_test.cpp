@@ -220,9 +220,10 @@ TEST(VariableTest, SetsTheOptionAndIsNamedInErrors) {
 }
 
 TEST(VariableTest, OtherProgramsVariablesAreLeftAlone) {
-  const Pairs others = {{"LS_COLORS", "di=01"}, {"LS_ISA", "avx2"},        {"LS_TESTS", "ON"},
-                        {"LS_OPTIONS", "-l"},   {"LS_REQUIRE_GPU", "1"},   {"HOME", "/root"},
-                        {"LS_HOME", "/opt"},    {"LS_JAVA_OPTS", "-Xmx1g"}};
+  const Pairs others = {
+      {"LS_COLORS", "di=01"}, {"LS_ISA", "avx2"},         {"LS_TESTS", "ON"},
+      {"LS_OPTIONS", "-l"},   {"LS_REQUIRE_GPU", "1"},    {"HOME", "/root"},
+      {"LS_HOME", "/opt"},    {"LS_JAVA_OPTS", "-Xmx1g"}, {"LS_EMULATOR_SEED", "3"}};
   EXPECT_EQ(all_texts(resolve_config({{}, others})), all_texts(resolve_config({{}, {}})));
   EXPECT_EQ(unknown_variables(others), (std::vector<std::string>{"LS_HOME", "LS_JAVA_OPTS"}));
 }
