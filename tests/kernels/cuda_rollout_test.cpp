@@ -122,6 +122,21 @@ TEST(CudaRollout, PlaysAnyNumberOfHiddenUnits) {
   }
 }
 
+TEST(CudaRollout, PaddingAChainKeepsTheSignOfItsZero) {
+  // every partial sum underflows to -0, and so is the bias
+  RolloutCase c;
+  c.hidden = 8;
+  c.T = 3;
+  c.parameters.assign(8 * 4, 0.0f);                        // first layer, weights
+  c.parameters.insert(c.parameters.end(), 8, 1e-30f);      // and biases
+  c.parameters.insert(c.parameters.end(), 8, 1e-30f);      // second layer, action 0
+  c.parameters.insert(c.parameters.end(), 8, 0.0f);        // and action 1
+  c.parameters.insert(c.parameters.end(), {0.0f, -0.0f});  // biases
+  ASSERT_EQ(as_int(Rollouts<CartPole>(c).record().logits[0]), as_int(-0.0f));
+  expect_equal<CartPole>(c, {Mapping::kThread, 64, 1});
+  expect_equal<CartPole>(c, {Mapping::kLanes8, 64, 1});
+}
+
 TEST(CudaRollout, ChoosesActionsInEveryWay) {
   for (const ActionChoice choice : {ActionChoice::kGreedy, ActionChoice::kEpsilon}) {
     for (const Mapping mapping : {Mapping::kThread, Mapping::kLanes8}) {
