@@ -109,33 +109,36 @@ TEST(PongAleTest, FramesAfterTheEndDrawButDoNotPlay) {
   options.repeat_probability = 0.25f;
   options.frame_limit = 10;
   PongAle game(options);
-  game.seed_ale(5);
-  game.reset();
-  EXPECT_EQ(game.step(2).frames, 4);
-  EXPECT_EQ(game.step(2).frames, 4);
-  const PongAleStep last = game.step(2);
-  EXPECT_EQ(last.frames, 2);
-  EXPECT_TRUE(last.truncated);
-  EXPECT_FALSE(last.terminated);
-  const State end = game.state();
-  const PongAleStep beyond = game.step(2);
-  EXPECT_EQ(beyond.frames, 0);
-  EXPECT_EQ(beyond.reward, 0);
-  EXPECT_TRUE(beyond.truncated);
-  EXPECT_TRUE(equal(game.state(), end));
-  game.reset();  // the executed action is NOOP again, the random numbers go on: 16 slots are drawn
-  Mt19937 random(5);
-  for (int i = 0; i < 2 * 16; ++i) random.next();
-  State s = Pong::reset<std::int32_t>();
-  Input executed{0, 0};
-  for (int i = 0; i < 4; ++i) {
-    if (random.next() >= 0x40000000u) executed = Pong::input<std::int32_t>(3);
-    random.next();
-    Pong::frame(s, executed);
+  for (int seed = 0; seed < 60; ++seed) {
+    game.seed_ale(seed);
+    game.reset();
+    EXPECT_EQ(game.step(2).frames, 4);
+    EXPECT_EQ(game.step(2).frames, 4);
+    const PongAleStep last = game.step(2);
+    EXPECT_EQ(last.frames, 2);
+    EXPECT_TRUE(last.truncated);
+    EXPECT_FALSE(last.terminated);
+    const State end = game.state();
+    const PongAleStep beyond = game.step(2);
+    EXPECT_EQ(beyond.frames, 0);
+    EXPECT_EQ(beyond.reward, 0);
+    EXPECT_TRUE(beyond.truncated);
+    EXPECT_TRUE(equal(game.state(), end));
+    // the executed action is NOOP again, the random numbers go on: 16 slots were drawn
+    game.reset();
+    Mt19937 random(static_cast<std::uint32_t>(seed));
+    for (int i = 0; i < 2 * 16; ++i) random.next();
+    State s = Pong::reset<std::int32_t>();
+    Input executed{0, 0};
+    for (int i = 0; i < 4; ++i) {
+      if (random.next() >= 0x40000000u) executed = Pong::input<std::int32_t>(3);
+      random.next();
+      Pong::frame(s, executed);
+    }
+    EXPECT_FALSE(game.step(3).truncated);
+    EXPECT_EQ(game.episode_frames(), 4);
+    ASSERT_TRUE(equal(game.state(), s)) << seed;
   }
-  EXPECT_FALSE(game.step(3).truncated);
-  EXPECT_EQ(game.episode_frames(), 4);
-  EXPECT_TRUE(equal(game.state(), s));
 }
 
 TEST(PongAleTest, TerminatesAtTwentyOneAndSumsRewards) {

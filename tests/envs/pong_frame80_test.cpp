@@ -61,6 +61,8 @@ TEST(PongFrame80Test, IsTheCutPictureForEveryPlaceOfTheBall) {
       s.human_bat = 38 + (7 * x + 3 * y) % 166;
       s.cpu_bat = (5 * x + 11 * y) % 208 & ~1;
       ASSERT_EQ(frame_of(s), cut({red_of(s)})) << x << ' ' << y;
+      const auto o = pong_objects(pong_picture::view_of(s));
+      ASSERT_TRUE(o.ball_rows == 0 || (o.ball_row >= 0 && o.ball_row + o.ball_rows <= kFrame80));
     }
   }
 }

@@ -204,7 +204,7 @@ TEST(PongRamTest, AttractCounterCountsAndPicksTheLine) {
   EXPECT_EQ(game.cell(12), 13);
   game.play();
   EXPECT_EQ(game.cell(12), 0);
-  for (int frame = 2; frame < 40000; ++frame) {
+  for (int frame = 2; frame < 65000; ++frame) {
     game.play();
     const int counter = (frame >> 8) + 1;  // in this frame's logic; it counts after it
     const int shift = (counter << 4 & 0xf0) | counter >> 4;

@@ -249,6 +249,12 @@ TEST(PongHitTest, EveryContactWithTheCpuBat) {
   }
 }
 
+TEST(PongHitTest, FireIsLatchedForOneFrame) {
+  State s = after_frame(rally(), kFire);
+  EXPECT_EQ(s.fire, 1);
+  EXPECT_EQ(after_frame(s).fire, 0);
+}
+
 TEST(PongHitTest, GoesOnWhileTheOverlapLasts) {
   State s = rally();
   s.ball_x = 188;
