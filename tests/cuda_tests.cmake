@@ -14,7 +14,7 @@ foreach(name dense finish gradient returns rollout sample step)
   lockstep_kernel_test(cuda_${name}_test)
 endforeach()
 
-foreach(name backend buffers dense fault parity play resume)
+foreach(name backend buffers dense dense_fault fault parity play resume)
   lockstep_test(host/cuda_${name}_test SOURCES host/cuda_${name}_test.cpp
                 ENVIRONMENTS cartpole corridor LIBRARIES lockstep_cuda_test)
 endforeach()
