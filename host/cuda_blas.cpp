@@ -46,6 +46,8 @@ struct Functions {
 
 #ifdef CUEMU_SHARED  // the emulator's headers
 
+constexpr const char* kKind = " (emulated)";
+
 const Functions& functions() {
   static const Functions table = {cublasCreate,         cublasDestroy,      cublasGetVersion,
                                   cublasSetStream,      cublasSetWorkspace, cublasSetMathMode,
@@ -54,6 +56,8 @@ const Functions& functions() {
 }
 
 #else
+
+constexpr const char* kKind = "";
 
 #define LS_TEXT_OF(word) #word
 #define LS_NAME_OF(macro) LS_TEXT_OF(macro)  // cublasCreate is a macro for cublasCreate_v2
@@ -117,7 +121,7 @@ CudaBlas::CudaBlas(const Stream& stream) {
     int version = 0;
     blas_check(f.get_version(handle, &version), "asking for the version");
     name_ = "cuBLAS " + std::to_string(version / 10000) + "." +
-            std::to_string(version / 100 % 100) + "." + std::to_string(version % 100);
+            std::to_string(version / 100 % 100) + "." + std::to_string(version % 100) + kKind;
   } catch (...) {
     static_cast<void>(f.destroy(handle));
     throw;
