@@ -11,6 +11,9 @@ namespace {
 // What a lane reads that took no part: nothing plausible.
 constexpr std::uint64_t kAbsent = 0xdbdbdbdbdbdbdbdbu;
 
+// Names of files; one file has several addresses where it is compiled several times.
+bool differ(const char* a, const char* b) { return a != b && std::strcmp(a, b) != 0; }
+
 struct Lanes {
   unsigned mask;
   WarpArgument* of[32];
@@ -120,7 +123,7 @@ int Scheduler::barrier(Thread& thread, Barrier kind, int predicate, const char* 
     }
     if (block.at_barrier > 0) {
       const Thread& first = *block.first_at_barrier;
-      if (line != first.line || std::strcmp(file, first.file) != 0 || kind != block.barrier) {
+      if (line != first.line || differ(file, first.file) || kind != block.barrier) {
         fail(thread, "waits at the barrier of " + place_of(file, line) + ", but " + name_of(first) +
                          " at that of " + place_of(first.file, first.line));
       }
@@ -164,17 +167,15 @@ void Scheduler::release_barrier(Block& block, const Thread* running) {
 }
 
 void Scheduler::check_mask(const Thread& thread, unsigned mask) const {
+  const bool own = (mask >> (thread.index % 32) & 1u) != 0;
+  const unsigned gone = mask & thread.owner->warps[thread.index / 32].gone;
+  if (own && gone == 0) return;
   char text[16];
   std::snprintf(text, sizeof text, "0x%08x", mask);
-  const std::string at = " at " + place_of(thread.file, thread.line);
-  if ((mask >> (thread.index % 32) & 1u) == 0) {
-    fail(thread, "is not in its own mask " + std::string(text) + at);
-  }
-  const unsigned gone = mask & thread.owner->warps[thread.index / 32].gone;
-  if (gone != 0) {
-    fail(thread, "names lane " + std::to_string(std::countr_zero(gone)) + " in its mask " + text +
-                     at + ", which has ended or is not in the block");
-  }
+  const std::string at = std::string(text) + " at " + place_of(thread.file, thread.line);
+  if (!own) fail(thread, "is not in its own mask " + at);
+  fail(thread, "names lane " + std::to_string(std::countr_zero(gone)) + " in its mask " + at +
+                   ", which has ended or is not in the block");
 }
 
 void Scheduler::check_same_op(const Thread& a, const Thread& b) const {
@@ -183,7 +184,7 @@ void Scheduler::check_same_op(const Thread& a, const Thread& b) const {
     what = "mask";
   } else if (a.op != b.op || a.argument->bytes != b.argument->bytes) {
     what = "warp operation";
-  } else if (a.line != b.line || std::strcmp(a.file, b.file) != 0) {
+  } else if (a.line != b.line || differ(a.file, b.file)) {
     what = "place";
   }
   if (what == nullptr) return;
