@@ -36,8 +36,8 @@ struct Comparison {
 /// `max_regress` is a fraction: 0.05 allows 5 %.
 ///
 /// A median's standard error is taken as 1.2533 * 1.4826 * MAD / sqrt(n), normal noise assumed; a
-/// verdict needs two of them. Errors: BadInput if no row could be judged, or if `before` was measured
-/// on a GPU that is not the one of `now`.
+/// verdict needs two of them. Errors: BadInput if no row could be judged, or if `before` was
+/// measured on a GPU that is not the one of `now`.
 Comparison compare(const Measurements& before, const Measurements& now, double max_regress);
 
 std::string comparison_text(const Comparison& comparison, double max_regress);

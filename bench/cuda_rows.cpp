@@ -5,7 +5,11 @@
 #include <benchmark/benchmark.h>
 
 #include <chrono>
+#include <functional>
 #include <map>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "bench/cuda_bench.h"
 #include "bench/cuda_lab.h"

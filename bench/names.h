@@ -32,7 +32,7 @@ namespace counter {
 inline constexpr const char* kRate = "items_per_second";  // the library's name; steps/s
 inline constexpr const char* kPeak =
     "%fma_peak";  // the policy's multiply-adds of the measured peak
-inline constexpr const char* kCopy = "%copy_peak";        // of a copy within the device
+inline constexpr const char* kCopy = "%copy_peak";       // of a copy within the device
 inline constexpr const char* kBytes = "bytes_per_step";  // recorded
 }  // namespace counter
 
