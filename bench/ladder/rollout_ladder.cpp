@@ -149,8 +149,8 @@ class Ladder {
 
   /// No version may live on what the one before it left.
   void forget() const {
-    const auto clear = [](const auto& array, std::size_t bytes) {
-      cuda::cuda_check(cudaMemset(array.data(), 0xff, bytes), "clearing");
+    const auto clear = [&](const auto& array, std::size_t bytes) {
+      cuda::cuda_check(cudaMemsetAsync(array.data(), 0xff, bytes, stream_.get()), "clearing");
     };
     const auto words = static_cast<std::size_t>(groups_ * T_) * sizeof(std::uint16_t);
     clear(action_bits_, words);
