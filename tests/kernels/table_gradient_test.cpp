@@ -190,6 +190,7 @@ TEST_P(TableGradientTest, TermsOutOfRangeRaiseTheFlagAndALostBitHelps) {
 TEST_P(TableGradientTest, OnlyRowsOfStepsWithAGradientAreTouched) {
   TableRun run(*GetParam(), small());
   prepare(run);
+  ASSERT_TRUE(run.gradient());  // leaves sums behind
   for (int t = 0; t < run.steps_[0]; ++t) run.valid[t] = 0;
   run.valid[100] = 1u << 3;  // environment 3
   ASSERT_TRUE(run.gradient());
@@ -200,9 +201,56 @@ TEST_P(TableGradientTest, OnlyRowsOfStepsWithAGradientAreTouched) {
   for (int r = 1; r < run.shape.rows; ++r) {
     ASSERT_EQ(run.hit[0][r], want[static_cast<std::size_t>(r)]) << r;
   }
+  for (int p = 0; p < run.shape.pixels; ++p) {
+    bool lit = false;
+    for (int i = run.lit_start[static_cast<std::size_t>(p)];
+         i < run.lit_start[static_cast<std::size_t>(p) + 1]; ++i) {
+      lit |= want[run.lit_by[static_cast<std::size_t>(i)]] != 0;
+    }
+    for (int j = 0; j < 40 && !lit; ++j) ASSERT_EQ(run.gradient_[p * 48 + j], 0) << p;
+  }
   EXPECT_EQ(run.used[3], 101);
   EXPECT_EQ(run.used[2], 0);
   EXPECT_EQ(run.touched_rows[0], 0);
+}
+
+TEST_P(TableGradientTest, PicturesOfAnySizeAreFinished) {
+  TableRun run(*GetParam(), small());
+  prepare(run);
+  const int Hp = run.shape.padded();
+  Buffer<std::int64_t> sums(std::int64_t{run.shape.rows} * kSliceUnits);
+  for (std::int64_t i = 0; i < sums.size(); ++i)
+    sums[i] = i < kSliceUnits ? 0 : i * 7919 % 20011 - 9000;
+  Buffer<float> grad(run.count()), output(Hp);
+  for (int pixels = 6390; pixels <= 6393; ++pixels) {
+    grad.zero();
+    TableFinishArgs args{run.view(),
+                         {run.lit_start.data(), run.lit_by.data()},
+                         run.parameters.data(),
+                         0x1p-10,
+                         grad.data(),
+                         output.data()};
+    args.policy.shape.pixels = pixels;
+    run.ops.finish(args, 2, sums.data());
+    for (int j = 0; j < kSliceUnits; ++j) {
+      const int unit = 2 * kSliceUnits + j;
+      double dot = 0;
+      for (int p = 0; p < pixels; ++p) {
+        double s = 0;
+        for (int i = run.lit_start[static_cast<std::size_t>(p)];
+             i < run.lit_start[static_cast<std::size_t>(p) + 1]; ++i) {
+          s += static_cast<double>(
+              sums[run.lit_by[static_cast<std::size_t>(i)] * std::int64_t{kSliceUnits} + j]);
+        }
+        const float want =
+            static_cast<float>(s * (static_cast<double>(run.output()[unit]) * 0x1p-10));
+        ASSERT_EQ(grad[p * Hp + unit], want) << "pixel " << p << " of " << pixels;
+        dot += s * static_cast<double>(run.parameters[p * Hp + unit]);
+      }
+      ASSERT_EQ(grad[pixels * Hp + unit], 0);
+      ASSERT_NEAR(static_cast<double>(output[unit]), dot * 0x1p-10, 1e-5);
+    }
+  }
 }
 
 TEST_P(TableGradientTest, AccumulatesOntoWhatIsThere) {

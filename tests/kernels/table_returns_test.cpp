@@ -59,29 +59,31 @@ class TableReturnsTest : public testing::TestWithParam<const cpu::TableOperation
 INSTANTIATE_TEST_SUITE_P(Isas, TableReturnsTest, testing::ValuesIn(test::usable_tables()),
                          [](const auto& isa) { return isa.param->isa; });
 
+/// Points for either side with play after them, two ends, and a step after the last.
+const std::vector<int> kRewards = {0, 1, 0, -1, 0, 1, 0, 0, 1, 0};
+const std::vector<int> kEnds = {7, 8};
+
 TEST_P(TableReturnsTest, SumsEndAtPointsAndAtTheEndOfAnEpisode) {
-  fill({0, 1, 0, 0, -1, 0, 0, 1, 0}, {5, 7});
+  fill(kRewards, kEnds);
   returns(0.5f, true);
-  expect_returns({0.5, 1, -0.25, -0.5, -1, 0, 0.5, 1, 0});
-  for (int t = 0; t < 9; ++t) EXPECT_EQ(run_->valid[t], t < 8 ? 0xffff : 0) << t;
+  expect_returns({0.5, 1, -0.5, -1, 0.5, 1, 0, 0, 1, 0});
+  for (int t = 0; t < 10; ++t) EXPECT_EQ(run_->valid[t], t < 9 ? 0xffff : 0) << t;
 }
 
 TEST_P(TableReturnsTest, SumsRunOnOverPointsWhereTheyAreNotCut) {
-  fill({0, 1, 0, 0, -1, 0, 0, 1, 0}, {5, 7});
+  fill(kRewards, kEnds);
   returns(0.5f, false);
-  expect_returns({0.4375, 0.875, -0.25, -0.5, -1, 0, 0.5, 1, 0});
+  expect_returns({0.40625, 0.8125, -0.375, -0.75, 0.5, 1, 0, 0, 1, 0});
 }
 
 TEST_P(TableReturnsTest, SumsAreOfTheValidStepsAlone) {
-  fill({0, 1, 0, 0, -1, 0, 0, 1, 0}, {5, 7});
+  fill(kRewards, kEnds);
   const ReturnSums all = returns(0.5f, true);
-  EXPECT_EQ(all.count, 8 * kGroup);
-  EXPECT_EQ(all.sum, static_cast<std::int64_t>(kGroup * 65536 * 1.25));
-  const ReturnSums incoming = returns(0.5f, true, true);
-  EXPECT_EQ(incoming.count, 4 * kGroup + 4 * kGroup / 2);
-  // even steps in all lanes, odd ones in eight
-  EXPECT_EQ(incoming.sum, static_cast<std::int64_t>(
-                              65536 * (16 * (0.5 - 0.25 - 1 + 0.5) + 8 * (1 - 0.5 + 0 + 1))));
+  EXPECT_EQ(all.count, 9 * kGroup);
+  EXPECT_EQ(all.sum, kGroup * 65536 * 5 / 2);
+  const ReturnSums incoming = returns(0.5f, true, true);  // even steps, odd ones in eight lanes
+  EXPECT_EQ(incoming.count, 5 * kGroup + 4 * kGroup / 2);
+  EXPECT_EQ(incoming.sum, 65536 * (16 * 3 / 2 + 8));
   EXPECT_EQ(run_->valid[1], 0x00ff);
   EXPECT_EQ(run_->valid[2], 0xffff);
 }

@@ -167,6 +167,41 @@ TEST_P(TableRolloutTest, HorizonModeStartsOverAndCountsFinishedGames) {
   EXPECT_GE(episodes, 8);
 }
 
+/// Pong whose episodes may be 300 steps long.
+struct ShortPong : ObjectPong {
+  static constexpr int kMaxEpisodeSteps = 300;
+};
+
+TEST(TableTruncationTest, LongEpisodesAreCutOff) {
+  cpu::TableOperations ops = cpu::tables_pong_scalar;
+  ops.rollout = cpu::table_rollout_group<ShortPong, false, float>;
+  TableSettings s = small();
+  s.episodic = false;
+  s.T = 1000;
+  TableRun run(ops, s);
+  strong(run);
+  const auto games = run.play(0, ActionChoice::kSample, true);
+  EXPECT_EQ(games.episodes, 5 * 3);
+  EXPECT_EQ(games.steps, 5 * 900);
+  for (int t = 0; t < 1000; ++t) {
+    ASSERT_EQ(run.terminated[t], 0);
+    ASSERT_EQ(run.truncated[t], t % 300 == 299 ? 0x1f : 0) << t;  // five environments
+    for (int lane = 0; lane < 5; ++lane) {                        // the reset's rows
+      const std::int64_t at = std::int64_t{t} * 3 * kGroup + lane;
+      if (t % 300 == 0) {
+        ASSERT_EQ(run.shown[at], run.shown[lane]);
+        ASSERT_EQ(run.shown[at + 2 * kGroup], run.shown[2 * kGroup]);
+        ASSERT_EQ(run.logits[t * kGroup + lane], 0);
+      }
+    }
+  }
+  s.episodic = true;
+  TableRun whole(ops, s);
+  strong(whole);
+  EXPECT_EQ(whole.play(0, ActionChoice::kSample, true).steps, 5 * 300);
+  EXPECT_EQ(whole.steps_[0], 300);
+}
+
 TEST_P(TableRolloutTest, ActionsFollowTheirRandomWords) {
   TableRun run(*GetParam(), small());
   strong(run);
