@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Runs the kernels' tests under many orders of threads, blocks and streams:
+#
+#   tests/emulator/schedules.sh BUILD_FOLDER [SEEDS]     20 seeds by default, each with 1 and with 4
+#                                                        blocks alive at once
+#
+# Prints the seed of the first order that fails and exits 1.
+set -u
+build=${1:?usage: schedules.sh BUILD_FOLDER [SEEDS]}
+seeds=${2:-20}
+
+# what takes over a second is left out: it is many cases of the same kernels
+slow='CudaGradient.SumsWhatTheCpuSumsForEveryPolicy'
+slow+=':CudaReturns.EqualTheCpusForEveryBaselineAndNormalisation:CudaRollout.PlaysEveryOtherPolicy'
+export slow build
+
+one_schedule() { # "SEED RESIDENT"
+  export LS_EMULATOR_ORDER=random LS_EMULATOR_SEED=${1% *} LS_EMULATOR_RESIDENT=${1#* }
+  for test in kernels_cuda_{finish,gradient,returns,rollout,step}_test host_cuda_play_test; do
+    if ! log=$("$build/tests/$test" --gtest_brief=1 "--gtest_filter=-$slow" 2>&1); then
+      printf '%s\n%s failed with LS_EMULATOR_SEED=%s LS_EMULATOR_RESIDENT=%s\n' \
+        "$log" "$test" "$LS_EMULATOR_SEED" "$LS_EMULATOR_RESIDENT"
+      return 255 # xargs stops
+    fi
+  done
+}
+export -f one_schedule
+
+if ! for seed in $(seq "$seeds"); do printf '%s 1\n%s 4\n' "$seed" "$seed"; done |
+  xargs -d '\n' -P "$(nproc)" -I{} bash -c 'one_schedule "{}"'; then
+  exit 1
+fi
+printf '%d schedules, no difference\n' $((2 * seeds))
