@@ -21,5 +21,12 @@ endforeach()
 lockstep_test(host/cuda_parity_all_test SOURCES host/cuda_parity_test.cpp LABELS slow
               ENVIRONMENTS cartpole corridor LIBRARIES lockstep_cuda_test
               DEFINITIONS LS_PARITY_STRIDE=1)
+add_library(lockstep_foreign_plugin MODULE support/foreign_plugin.cpp)
+set_target_properties(
+  lockstep_foreign_plugin PROPERTIES OUTPUT_NAME lockstep_cuda LIBRARY_OUTPUT_DIRECTORY
+                                     "${CMAKE_CURRENT_BINARY_DIR}/foreign")
+target_link_libraries(lockstep_foreign_plugin PRIVATE lockstep_kernels)
 lockstep_test(cli/cuda_device_test SOURCES cli/cuda_device_test.cpp PROGRAM
-              DEFINITIONS "LS_PLUGIN_FOLDER=\"${PROJECT_BINARY_DIR}\"")
+              DEFINITIONS "LS_PLUGIN_FOLDER=\"${PROJECT_BINARY_DIR}\""
+                          "LS_FOREIGN_FOLDER=\"${CMAKE_CURRENT_BINARY_DIR}/foreign\""
+              DEPENDS lockstep_foreign_plugin)

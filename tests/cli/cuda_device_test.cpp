@@ -60,6 +60,7 @@ TEST_F(CudaDeviceTest, TheWeightsAreTheSameOnEveryDevice) {
             0);
   ASSERT_FALSE(weights("a").empty());
   for (const char* other : {"b", "c", "d"}) EXPECT_EQ(weights(other), weights("a")) << other;
+  EXPECT_THAT(test::slurp(folder_ / "a/run.json"), HasSubstr("\"device\": \"cpu\""));
   EXPECT_THAT(test::slurp(folder_ / "b/run.json"), HasSubstr("\"device\": \"cuda:0 "));
 }
 
@@ -142,16 +143,24 @@ TEST_F(CudaDeviceTest, ALostDeviceExitsWith10AndKeepsTheLastCheckpoint) {
   EXPECT_EQ(weights("r"), weights("whole"));
 }
 
-TEST_F(CudaDeviceTest, APlugInOfAnotherBuildIsRefused) {
-  std::filesystem::create_directory(folder_ / "plugins");
-  test::spill(folder_ / "plugins/liblockstep_cuda_emulated.so", "not a module");
-  const std::string setting = "LS_PLUGIN_DIR=" + (folder_ / "plugins").string();
-  const ProcessResult result =
-      Process(LS_TEST_PROGRAM, {"train", "--device", "cuda"}, folder_.path(),
-              {.environment = {setting, "LS_CUDA_EMULATOR=1"}})
-          .wait();
-  EXPECT_EQ(result.code, 3);
-  EXPECT_THAT(result.err, HasSubstr("--device cuda: cannot load the plug-in: "));
+TEST_F(CudaDeviceTest, APlugInThatDoesNotFitIsRefused) {
+  std::filesystem::create_directory(folder_ / "broken");
+  test::spill(folder_ / "broken/liblockstep_cuda.so", "not a module");
+  const auto run_with = [&](const std::string& folder, const Words& arguments) {
+    return Process(LS_TEST_PROGRAM, arguments, folder_.path(),
+                   {.environment = {"LS_PLUGIN_DIR=" + folder}})
+        .wait();
+  };
+  const ProcessResult broken =
+      run_with((folder_ / "broken").string(), {"train", "--device", "cuda"});
+  EXPECT_EQ(broken.code, 3);
+  EXPECT_THAT(broken.err, HasSubstr("--device cuda: cannot load the plug-in: "));
+  const ProcessResult foreign = run_with(LS_FOREIGN_FOLDER, {"train", "--device", "cuda"});
+  EXPECT_EQ(foreign.code, 3);
+  EXPECT_THAT(foreign.err, HasSubstr("is of another build: 0.0.0 of another tree, not "));
+  const ProcessResult fallback = run_with(LS_FOREIGN_FOLDER, {"train", "--updates", "1"});
+  EXPECT_EQ(fallback.code, 0);
+  EXPECT_THAT(fallback.err, HasSubstr("no usable GPU (the plug-in "));
 }
 
 TEST_F(CudaDeviceTest, InfoListsDevicesOrTheReason) {

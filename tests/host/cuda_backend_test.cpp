@@ -8,7 +8,7 @@
 
 #include <cuemu/control.h>
 #include "host/engine.h"
-#include "host/engine_impl.h"
+#include "host/errors.h"
 #include "host/fnv.h"
 #include "tests/support/cuda_backends.h"
 
@@ -206,13 +206,43 @@ TEST(CudaBackend, UpdatesBeforeAFailureAreReturnedAndTheNextCallThrows) {
     test::expect_same_result(results[i], cpu.update(i, rates[i]));
   }
   test::expect_same_state(cuda.download(), cpu.download());
-  const std::vector<double> rest = {1e38, 1e-3, 1e-3};
-  EXPECT_THAT([&] { cuda.updates(2, rest); },
+  // whatever it is called with: the failure has happened
+  EXPECT_THAT([&] { cuda.update(2, 1e-3); },
               ThrowsMessage<NumericError>(numeric_error::kParameter));
   EXPECT_THROW(cpu.update(2, 1e38), NumericError);
   test::expect_same_state(cuda.download(), cpu.download());
   // with a rate that works it goes on from there
   test::expect_same_updates(cuda, cpu, kRates, 2);
+}
+
+TEST(CudaBackend, AnErrorIsForgottenWithTheStateItLeft) {
+  const Config config = short_config(16, 4);
+  const std::vector<double> rates(2, 1e-3);
+  CudaBackend plain = test::make_cuda_backend(config);
+  plain.upload(test::initial_state(config));
+  plain.update(0, 1e-3);
+  const auto want = plain.updates(1, rates);
+  int errors = 0;
+  for (long n = 1;; ++n) {  // every call of a batch fails once
+    SCOPED_TRACE("call " + std::to_string(n));
+    CudaBackend backend = test::make_cuda_backend(config);
+    backend.upload(test::initial_state(config));
+    backend.update(0, 1e-3);
+    cuemu_set_fail(n);
+    bool failed = false;
+    try {
+      backend.updates(1, rates);
+    } catch (const Error&) {
+      failed = true;
+    }
+    cuemu_set_fail(0);
+    if (!failed) break;
+    ++errors;
+    const auto got = backend.updates(1, rates);
+    for (std::size_t i = 0; i < rates.size(); ++i) test::expect_same_result(got[i], want[i]);
+    test::expect_same_state(backend.download(), plain.download());
+  }
+  EXPECT_GT(errors, 5);
 }
 
 TEST(CudaBackend, ReturnsBeyondTheBoundStopTheUpdate) {
