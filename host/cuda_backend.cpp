@@ -22,10 +22,9 @@ constexpr int kSchedulers = 4;
 constexpr std::int64_t kLanes8Below = 24;
 // Two warps a scheduler, of 32 threads with 8 or 4 environments: what hides the latency of a step
 // while the loads of the weights are shared by as many environments as possible.
-constexpr std::int64_t kEightFrom = 2 * 32 * 8;
-constexpr std::int64_t kFourFrom = 2 * 32 * 4;
-constexpr int kUsualBlock =
-    128;  // a few blocks a multiprocessor, each with its copy of the weights
+constexpr std::int64_t kEightFrom = std::int64_t{2} * 32 * 8;
+constexpr std::int64_t kFourFrom = std::int64_t{2} * 32 * 4;
+constexpr int kUsualBlock = 128;  // a few blocks a multiprocessor share its memory for weights
 
 bool has_lanes8(const PolicyView<float>& policy) {
   return policy.form == PolicyForm::kRelu && policy.hidden <= kLanes8MaxHidden;

@@ -65,7 +65,7 @@ struct TallyArgs {
 /// One observation of one environment, from its group to its row.
 LS_HD void gather_item(const GatherArgs& args, std::int64_t env) {
   const float* from = args.obs + env / kGroup * args.O * kGroup + env % kGroup;
-  for (int o = 0; o < args.O; ++o) args.rows[env * args.O + o] = from[o * kGroup];
+  for (int o = 0; o < args.O; ++o) args.rows[env * args.O + o] = from[std::int64_t{o} * kGroup];
 }
 
 /// A unit's value from its product with the weights.
