@@ -1,6 +1,5 @@
 // Rollouts beside training, and single steps with the caller's actions.
 #include <algorithm>
-#include <cstring>
 
 #include "host/cuda_backend.h"
 #include "host/cuda_dense.h"
@@ -69,7 +68,7 @@ void place_step(Arena& arena, StepBuffers& b, std::int64_t lanes, int S, int O, 
 
 template <class T>
 void copy_values(T* to, const std::type_identity_t<T>* from, std::int64_t count) {
-  std::memcpy(to, from, static_cast<std::size_t>(count) * sizeof(T));
+  std::copy_n(from, count, to);
 }
 
 }  // namespace
