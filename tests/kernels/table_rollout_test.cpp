@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "tests/support/table_reference.h"
@@ -37,7 +38,9 @@ void strong(TableRun& run) {
 }
 
 TEST_P(TableRolloutTest, PlaysTheRecordedActionsByTheRulesOfTheGame) {
-  TableRun run(*GetParam(), small());
+  TableSettings s = small();
+  s.T = 2600;  // room for two games; one is played
+  TableRun run(*GetParam(), s);
   strong(run);
   const auto games = run.play(0, ActionChoice::kSample, true);
   EXPECT_EQ(games.episodes, 5);
@@ -47,16 +50,17 @@ TEST_P(TableRolloutTest, PlaysTheRecordedActionsByTheRulesOfTheGame) {
     ASSERT_EQ(static_cast<int>(steps.size()), run.length[env]);
     ASSERT_TRUE(steps.back().ended);
     for (int t = 0; t < run.length[env]; ++t) {
-      const DenseStep& s = steps[static_cast<std::size_t>(t)];
-      score += s.reward;
-      ASSERT_EQ(run.reward[step_at(run, env, t)], s.reward) << t;
-      ASSERT_EQ(bit_at(run, run.terminated, env, t), s.ended) << t;
-      ASSERT_EQ(bit_at(run, run.incoming, env, t), s.incoming) << t;
+      const DenseStep& step = steps[static_cast<std::size_t>(t)];
+      score += step.reward;
+      ASSERT_EQ(run.reward[step_at(run, env, t)], step.reward) << t;
+      ASSERT_EQ(bit_at(run, run.terminated, env, t), step.ended) << t;
+      ASSERT_EQ(bit_at(run, run.incoming, env, t), step.incoming) << t;
       ASSERT_FALSE(bit_at(run, run.truncated, env, t)) << t;
     }
   }
   EXPECT_EQ(games.score, score);
   EXPECT_LT(score, 0);
+  EXPECT_EQ(run.steps_[0], *std::max_element(run.length.data(), run.length.data() + 5));
 }
 
 TEST_P(TableRolloutTest, LogitsAndActivityAreThoseOfTheDenseNetwork) {
