@@ -9,6 +9,7 @@
 #include "envs/cartpole.h"
 #include "tests/support/corridor.h"
 #include "tests/support/cuda_update.h"
+#include "tests/support/dial.h"
 
 namespace lockstep::test {
 namespace {
@@ -177,6 +178,8 @@ TEST(CudaFinish, CountsEpisodesByTheirLengthsInTableForm) {
     c.envs = envs;
     expect_update<CartPole>(c, kAdam);
   }
+  c.T = Still::kMaxEpisodeSteps;  // as long as all of its episodes
+  expect_update<Still>(c, kAdam);
 }
 
 /// Everything a failed update must leave alone, as bits; NaN compares equal to itself.

@@ -9,6 +9,7 @@
 #include "envs/cartpole.h"
 #include "tests/support/corridor.h"
 #include "tests/support/cuda_update.h"
+#include "tests/support/dial.h"
 
 namespace lockstep::test {
 namespace {
@@ -66,47 +67,6 @@ void expect_equal(const UpdateCase& c, int block) {
   EXPECT_EQ(wrong, 0) << "of " << expected.value.size() << " sums";
 }
 
-/// Six actions: more components than a block sums.
-struct Dial {
-  static constexpr const char* kName = "dial";
-  static constexpr const char* kSummary = "turn a dial";
-  static constexpr int kStateSize = 1;
-  static constexpr int kObservationSize = 3;
-  static constexpr int kNumActions = 6;
-  static constexpr int kMaxEpisodeSteps = 9;
-  static constexpr int kMinEpisodeSteps = 1;
-  static constexpr bool kConstantReward = false;
-  static constexpr float kMaxAbsReward = 5.0f;
-  static constexpr float kObservationLimit[3] = {4.0f, 16.0f, 1.0f};
-  template <class F>
-  struct State {
-    F angle;
-  };
-  template <class F>
-  static LS_HD State<F> reset(const F (&u)[4]) {
-    return {u[0]};
-  }
-  template <class F>
-  static LS_HD StepResult<F> step(State<F>& state, typename Lanes<F>::I action) {
-    state.angle = state.angle + to_real<F>(action) * F(0.25f);
-    return {to_real<F>(action), state.angle > F(2.5f)};
-  }
-  template <class F>
-  static LS_HD void observe(const State<F>& state, F (&obs)[3]) {
-    obs[0] = state.angle;
-    obs[1] = state.angle * state.angle;
-    obs[2] = F(1.0f) - state.angle * F(0.25f);
-  }
-  template <class F>
-  static LS_HD void save(const State<F>& state, F (&to)[1]) {
-    to[0] = state.angle;
-  }
-  template <class F>
-  static LS_HD State<F> restore(const F (&from)[1]) {
-    return {from[0]};
-  }
-};
-static_assert(Env<Dial>);
 static_assert(cuda::GradientShare<Dial, false>::kComponentChunks == 2);
 
 TEST(CudaGradient, SumsWhatTheCpuSumsForEveryPolicy) {
@@ -145,6 +105,8 @@ TEST(CudaGradient, TakesAdvantagesFromTheTableOfReturns) {
       c.baseline = baseline;
       c.returns = mode;
       expect_equal<CartPole>(c, 64);
+      c.T = Still::kMaxEpisodeSteps;
+      expect_equal<Still>(c, 64);
     }
   }
 }
@@ -170,24 +132,6 @@ TEST(CudaGradient, DoesNotDependOnTheEnvironmentsOfAWarp) {
   }
 }
 
-/// One observation for ever: every term of a unit can be made the largest there is.
-struct Still : Dial {
-  static constexpr const char* kName = "still";
-  static constexpr int kNumActions = 2;
-  static constexpr int kMaxEpisodeSteps = 1000;
-  static constexpr bool kConstantReward = true;
-  static constexpr float kMaxAbsReward = 1.0f;
-  static constexpr float kObservationLimit[3] = {1.0f, 1.0f, 1.0f};
-  template <class F>
-  static LS_HD StepResult<F> step(State<F>&, typename Lanes<F>::M) {
-    return {F(1.0f), Lanes<F>::mask(0)};
-  }
-  template <class F>
-  static LS_HD void observe(const State<F>&, F (&obs)[3]) {
-    for (F& o : obs) o = F(1.0f);
-  }
-};
-
 /// An action of no probability was taken at every step.
 void expect_no_wrap(std::int64_t envs, int T, int envs_per_warp) {
   UpdateCase c;
@@ -201,10 +145,6 @@ void expect_no_wrap(std::int64_t envs, int T, int envs_per_warp) {
   std::fill_n(u.record().action_bits, steps, std::uint16_t{0});
   u.logits.upload(std::vector<float>(static_cast<std::size_t>(steps * kGroup), 80.0f));
   u.action_bits.upload(std::vector<std::uint16_t>(static_cast<std::size_t>(steps)));
-  for (std::int64_t env = 0; env < envs; ++env) {  // the last step ends the only episode
-    auto& word = u.record().truncated[env / kGroup * T + T - 1];
-    word = static_cast<std::uint16_t>(word | (1u << (env % kGroup)));
-  }
   u.estimate();
   u.upload_estimates();
   using Share = cuda::GradientShare<Still, false>;

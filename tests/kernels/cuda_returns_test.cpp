@@ -9,6 +9,7 @@
 #include "envs/cartpole.h"
 #include "tests/support/corridor.h"
 #include "tests/support/cuda_update.h"
+#include "tests/support/dial.h"
 
 namespace lockstep::test {
 namespace {
@@ -139,6 +140,8 @@ TEST(CudaReturns, OfWholeEpisodesFollowFromTheirLengths) {
     c.baseline = BaselineRule::kTimeMean;
     c.gamma = block == 64 ? 1.0f : 0.99f;
     expect_equal<CartPole>(c, block);
+    c.T = Still::kMaxEpisodeSteps;  // as long as all of its episodes
+    expect_equal<Still>(c, block);
   }
 }
 
