@@ -46,7 +46,8 @@ def read_measured(path):
 
 
 def machine_of(gpu):
-    return next((m.name for m in MACHINES if m.name in gpu), MACHINES[0].name)
+    """Name of the machine the model knows; empty for any other."""
+    return next((m.name for m in MACHINES if m.name in gpu), "")
 
 
 def read_predicted(path, machine):
@@ -87,7 +88,7 @@ def table(rows, predicted, gpu):
         if name in GOALS:
             limit, _, where = GOALS[name]
             goal = f"{'<=' if unit == 's' else '>='} {limit:.2g} {unit} ({where})"
-            if machine_of(gpu) in where:
+            if machine_of(gpu) and machine_of(gpu) in where:
                 met = value is not None and (value <= limit if unit == "s" else value >= limit)
                 word = "met" if met else "not measured" if value is None else "MISSED"
                 missed += not met
@@ -118,7 +119,7 @@ def main():
     text = f"""# Measured on {gpu}, {context.get('date', '?')[:10]}
 
 {facts}
-prediction: {source.name if source else 'none'}, columns of {machine_of(gpu)}
+prediction: {source.name if source else 'none'}, columns of {machine_of(gpu) or 'no machine that it knows'}
 
 Medians of the repetitions. Of peak: the policy's useful multiply-adds, or the bytes that must move, of
 the ceilings measured by the same process.

@@ -126,7 +126,8 @@ part_build() {
   local options=(-DCMAKE_BUILD_TYPE=Release -DLS_TESTS=ON -DLS_BENCH=ON) targets=(all)
   if [ $emulated = yes ]; then
     options+=(-DLS_CUDA=OFF -DLS_CUDA_EMULATOR=ON "-DLS_TEST_FILTER=^cli/cuda_device_test$")
-    targets=(lockstep_cli lockstep_cuda_emulated lockstep_bench_emulated cli_cuda_device_test)
+    targets=(lockstep_cli lockstep_cuda_emulated lockstep_bench_emulated lockstep_ladder_emulated
+      cli_cuda_device_test)
   else
     options+=(-DLS_CUDA=ON -DLS_CUDA_EMULATOR=OFF -DLS_GPU_TESTS=ON -DCMAKE_CUDA_ARCHITECTURES=90-real
       "-DLS_TEST_FILTER=${LS_TEST_FILTER:-^(gpu|bench|parity)/}")
@@ -156,13 +157,14 @@ part_tests() {
 
 part_bench() {
   local options=(--benchmark_filter=/cuda --benchmark_min_time=0.05 --save "$result.json")
-  local bench=$build/lockstep_bench
+  local suffix=
   if [ $emulated = yes ]; then
     options+=(--emulated --smoke)
-    bench=$build/lockstep_bench_emulated
+    suffix=_emulated
   fi
-  within 180 "$bench" "${options[@]}" || return 1
+  within 180 "$build/lockstep_bench$suffix" "${options[@]}" || return 1
   echo "written: $result.json"
+  within 60 "$build/lockstep_ladder$suffix"
 }
 
 part_report() {
