@@ -307,6 +307,26 @@ TEST(ChooseLaunchShape, FollowsTheBatchAndTheConfiguration) {
   EXPECT_EQ(shape(linear, 300000).mapping, Mapping::kThread);  // evaluation of random actions
 }
 
+TEST(CudaBackend, CountsBytesOfMoreThanTwoToThe31Records) {
+  Config config = test::tiny_config(1 << 24);
+  config.horizon = 1000;
+  config.baseline = Baseline::kNone;
+  CudaBackend backend = test::make_cuda_backend(config);
+  backend.upload(test::initial_state(config));
+  try {
+    backend.update(0, 1e-3);
+    FAIL() << "the emulator has no such memory";
+  } catch (const OutOfMemory& error) {
+    const std::string message = error.what();
+    const std::size_t at = message.find("wanted ");
+    ASSERT_NE(at, std::string::npos) << message;
+    const double bytes = std::stod(message.substr(at + 7));
+    // a step: logit and advantage, four bits; an environment: 125 episodes of 4 bytes, 16 bytes
+    const double expected = std::ldexp(1000 * 8.5 + 125 * 4 + 16, 24);
+    EXPECT_NEAR(bytes / expected, 1, 1e-3) << message;
+  }
+}
+
 TEST(CudaBackend, IsNamedAfterItsDevice) {
   EXPECT_EQ(test::make_cuda_backend(test::tiny_config()).name().substr(0, 7), "cuda:0 ");
 }

@@ -102,6 +102,26 @@ TEST(RolloutBuffers, BytesPerStepAreThoseOfTheFields) {
               (2 + 3 + 1 + 1) * 4 + 1 + 3 / 8.0, 1e-3);
 }
 
+TEST(RolloutBuffers, PlacesMoreThanTwoToThe31Records) {
+  const RecordShape shape{
+      .num_envs = 1 << 20, .T = 1 << 14, .O = 4, .A = 3, .logits = true, .advantage = true};
+  Record<float> r = empty_record(shape);
+  constexpr std::uintptr_t kStart = 4096;  // an address nobody follows
+  Arena arena(reinterpret_cast<std::byte*>(kStart));
+  place_record(arena, shape, r);
+  const std::uintptr_t records = std::uintptr_t{1} << 34, words = records / kGroup;
+  const auto at = [](const auto* field) { return reinterpret_cast<std::uintptr_t>(field); };
+  EXPECT_EQ(r.obs, nullptr);
+  EXPECT_EQ(at(r.logits), kStart);
+  EXPECT_EQ(at(r.advantage), kStart + records * 12);
+  EXPECT_EQ(at(r.action), kStart + records * 16);
+  EXPECT_EQ(at(r.terminated), kStart + records * 17);
+  EXPECT_EQ(at(r.truncated), at(r.terminated) + words * 2);
+  EXPECT_EQ(at(r.valid), at(r.truncated) + words * 2);
+  EXPECT_EQ(at(r.steps), at(r.valid) + words * 2);
+  EXPECT_EQ(arena.bytes(), static_cast<std::int64_t>(at(r.steps) - kStart + (1 << 16) * 4));
+}
+
 TEST(RolloutBuffers, RefusesMoreThanTheMachineHas) {
   const RecordShape shape{
       .num_envs = 1 << 24, .T = 1 << 24, .O = 4, .A = 2, .obs_and_logits = true};
