@@ -7,68 +7,22 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <functional>
 #include <thread>
 
 #include "host/checkpoint.h"
 #include "host/errors.h"
 #include "tests/support/scratch_folder.h"
+#include "tests/support/scripted_backend.h"
 
 namespace lockstep {
 namespace {
 
+using test::ScriptedBackend;
 using testing::ElementsAre;
 using testing::ElementsAreArray;
 using testing::IsEmpty;
 using testing::SizeIs;
 using testing::UnorderedElementsAre;
-
-/// Three episodes an update with the scores of `scores(update)`, one step a point of score.
-class ScriptedBackend : public Backend {
- public:
-  std::function<std::vector<float>(std::uint32_t)> scores = [](std::uint32_t) {
-    return std::vector<float>{10, 20, 30};
-  };
-  std::function<float(const PlayRequest&)> evaluation = [](const PlayRequest&) { return 0.0f; };
-  std::vector<std::uint32_t> epochs;
-  std::vector<double> rates;
-  std::vector<PlayRequest> plays;
-  std::size_t most_updates = ~std::size_t{0};  // done in one call
-
-  std::string name() const override { return "scripted"; }
-  void upload(const TrainingState& state) override { state_ = state; }
-  TrainingState download() const override { return state_; }
-  std::vector<UpdateResult> updates(std::uint32_t epoch, std::span<const double> lr) override {
-    std::vector<UpdateResult> results;
-    for (const double rate : lr) {
-      results.push_back(one_update(epoch++, rate));
-      if (results.size() == most_updates) break;
-    }
-    return results;
-  }
-  UpdateResult one_update(std::uint32_t epoch, double lr) {
-    UpdateResult result;
-    result.scores = scores(epoch);
-    for (const float score : result.scores) {
-      result.lengths.push_back(static_cast<std::int32_t>(score));
-      result.steps += result.lengths.back();
-    }
-    epochs.push_back(epoch);
-    rates.push_back(lr);
-    for (float& p : state_.parameters) p = 0.5f * p + static_cast<float>(lr);
-    return result;
-  }
-  PlayResult play(const std::vector<float>&, const PlayRequest& request, Record<float>*) override {
-    plays.push_back(request);
-    PlayResult result;
-    result.score.assign(static_cast<std::size_t>(request.num_envs), evaluation(request));
-    return result;
-  }
-  void step(const StepBuffers&) override {}
-
- private:
-  TrainingState state_;
-};
 
 class Trainer : public testing::Test {
  protected:
@@ -205,6 +159,43 @@ TEST_F(Trainer, WaitsForEnoughEpisodesAndForALogPoint) {
   EXPECT_EQ(result.reached_update, 12);
   EXPECT_EQ(result.updates, 12);
   EXPECT_THAT(result.curve, SizeIs(3));
+}
+
+TEST_F(Trainer, HandsOverTheUpdatesUpToTheNextThingToDo) {
+  config.updates = 17;
+  config.log_every = 5;
+  config.checkpoint_every = 8;
+  config.lr_decay = LrDecay::kExponential;
+  const TrainResult whole = train();
+  EXPECT_THAT(backend.asked, ElementsAre(5u, 3u, 2u, 5u, 1u, 1u));  // 5 8 10 15 16 17
+  EXPECT_THAT(checkpoints(), testing::IsSupersetOf({"00000008", "00000016"}));
+  ScriptedBackend slow;
+  slow.most_updates = 2;
+  config.out = (scratch / "second").string();
+  const TrainResult parts = train(slow);
+  EXPECT_EQ(slow.epochs, backend.epochs);
+  EXPECT_EQ(slow.rates, backend.rates);
+  EXPECT_EQ(parts.steps, whole.steps);
+  ASSERT_THAT(parts.curve, SizeIs(3));
+  EXPECT_EQ(parts.curve[2].mean_score, whole.curve[2].mean_score);
+}
+
+TEST_F(Trainer, TestsTotalsAtLogPoints) {
+  config.log_every = 4;
+  config.episodes = 13;  // three an update
+  EXPECT_EQ(train().updates, 8);
+  backend.most_updates = 1;
+  config.out = (scratch / "second").string();
+  EXPECT_EQ(train().updates, 8);
+}
+
+TEST_F(Trainer, ExtraUpdatesAreCountedFromTheThreshold) {
+  backend.scores = [](std::uint32_t) { return std::vector<float>(3, 500.0f); };
+  config.until_score = 475;
+  config.over = 3;
+  config.log_every = 4;
+  config.extra_updates = 2;
+  EXPECT_EQ(train().updates, 6);
 }
 
 TEST_F(Trainer, TakesAnyFiniteThreshold) {
