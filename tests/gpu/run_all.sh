@@ -150,7 +150,7 @@ part_hashes() {
 
 part_tests() {
   local which=(-LE '^(live|exhaustive)$')
-  if [ $emulated = yes ]; then which=(-R 'cuda|_emulated|gpu_report|_check_self_test'); fi
+  if [ $emulated = yes ]; then which=(-R 'Cuda|_emulated|gpu_report|_check_self_test'); fi
   LS_REQUIRE_GPU=1 within 150 ctest --test-dir "$build" --output-on-failure --no-tests=error \
     --output-junit "$work/tests.xml" --parallel "$jobs" "${which[@]}"
 }
