@@ -26,6 +26,8 @@ set_target_properties(
   lockstep_foreign_plugin PROPERTIES OUTPUT_NAME lockstep_cuda LIBRARY_OUTPUT_DIRECTORY
                                      "${CMAKE_CURRENT_BINARY_DIR}/foreign")
 target_link_libraries(lockstep_foreign_plugin PRIVATE lockstep_kernels)
+lockstep_test(host/cuda_long_test SOURCES host/cuda_long_test.cpp LABELS slow
+              ENVIRONMENTS cartpole corridor LIBRARIES lockstep_cuda_test)
 lockstep_test(cli/cuda_device_test SOURCES cli/cuda_device_test.cpp PROGRAM
               DEFINITIONS "LS_PLUGIN_FOLDER=\"${PROJECT_BINARY_DIR}\""
                           "LS_FOREIGN_FOLDER=\"${CMAKE_CURRENT_BINARY_DIR}/foreign\""
