@@ -40,20 +40,9 @@ inline bool synchronous_launches() {
   extern __shared__ __align__(16) unsigned char ls_dynamic_shared[]; \
   T* const name = reinterpret_cast<T*>(ls_dynamic_shared)
 
-namespace lockstep::cuda {
-
-/// Launches `kernel`; arguments are converted to its parameter types. An empty grid is no error.
-template <class... P, class... A>
-[[nodiscard]] cudaError_t launch(const char*, void (*kernel)(P...), dim3 grid, dim3 block,
-                                 std::size_t shared_bytes, cudaStream_t stream, const A&... args) {
-  if (grid.x == 0 || grid.y == 0 || grid.z == 0) return cudaSuccess;
-  kernel<<<grid, block, shared_bytes, stream>>>(static_cast<P>(args)...);
-  const cudaError_t status = cudaGetLastError();
-  if (status != cudaSuccess || !synchronous_launches()) return status;
-  return cudaStreamSynchronize(stream);
-}
-
-}  // namespace lockstep::cuda
+/// Hands the kernel to the stream; its status. `args` have the kernel's parameter types.
+#define LS_START(name, kernel, grid, block, shared_bytes, stream, ...) \
+  (kernel<<<grid, block, shared_bytes, stream>>>(__VA_ARGS__), cudaGetLastError())
 
 #else
 
@@ -61,18 +50,23 @@ template <class... P, class... A>
 #define LS_SHARED(name, ...) CUEMU_SHARED(name, __VA_ARGS__)
 #define LS_DYNAMIC_SHARED(T, name) CUEMU_DYNAMIC_SHARED(T, name)
 
+#define LS_START(name, kernel, grid, block, shared_bytes, stream, ...) \
+  cuemu::launch(name, kernel, grid, block, shared_bytes, stream, __VA_ARGS__)
+
+#endif
+
 namespace lockstep::cuda {
 
+/// Launches `kernel`; arguments are converted to its parameter types. An empty grid is no error.
 template <class... P, class... A>
-[[nodiscard]] cudaError_t launch(const char* name, void (*kernel)(P...), dim3 grid, dim3 block,
-                                 std::size_t shared_bytes, cudaStream_t stream, const A&... args) {
+[[nodiscard]] cudaError_t launch([[maybe_unused]] const char* name, void (*kernel)(P...), dim3 grid,
+                                 dim3 block, std::size_t shared_bytes, cudaStream_t stream,
+                                 const A&... args) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return cudaSuccess;
   const cudaError_t status =
-      cuemu::launch(name, kernel, grid, block, shared_bytes, stream, static_cast<P>(args)...);
+      LS_START(name, kernel, grid, block, shared_bytes, stream, static_cast<P>(args)...);
   if (status != cudaSuccess || !synchronous_launches()) return status;
   return cudaStreamSynchronize(stream);
 }
 
 }  // namespace lockstep::cuda
-
-#endif
