@@ -64,6 +64,18 @@ struct PlayRequest {
   bool dense = false;  // by the dense path (dense_policy.h) instead of the exact one
 };
 
+/// What a request says about a rollout; the policy, the record and where results go are still open.
+inline RolloutArgs<float> rollout_args(const PlayRequest& request) {
+  RolloutArgs<float> args{};
+  args.stream = request.stream;
+  args.num_envs = request.num_envs;
+  args.T = request.T;
+  args.episodic = request.episodic;
+  args.choice = request.choice;
+  args.epsilon = request.epsilon;
+  return args;
+}
+
 /// Results by environment; records in the layout of kernels/trajectory.h.
 struct PlayResult {
   std::vector<float> score;            // [N] sum of rewards over finished episodes

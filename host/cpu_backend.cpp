@@ -169,13 +169,7 @@ PlayResult CpuBackend::play(const std::vector<float>& parameters, const PlayRequ
   const std::int64_t lanes = (request.num_envs + kGroup - 1) / kGroup * kGroup;
   Buffer<float> score(lanes);
   Buffer<std::int32_t> length(lanes), episodes(lanes);
-  RolloutArgs<float> args{};
-  args.stream = request.stream;
-  args.num_envs = request.num_envs;
-  args.T = request.T;
-  args.episodic = request.episodic;
-  args.choice = request.choice;
-  args.epsilon = request.epsilon;
+  RolloutArgs<float> args = rollout_args(request);
   if (request.random_policy) {
     args.policy.form = PolicyForm::kRandom;
   } else {

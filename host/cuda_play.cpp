@@ -97,13 +97,7 @@ PlayResult CudaBackend::play(const std::vector<float>& parameters, const PlayReq
     dense.set_layers(dense_layers(shape_, parameters, config_.activation));
     return play_dense(dense, request, shape_.O, shape_.A, record);
   }
-  RolloutArgs<float> args{};
-  args.stream = request.stream;
-  args.num_envs = request.num_envs;
-  args.T = request.T;
-  args.episodic = request.episodic;
-  args.choice = request.choice;
-  args.epsilon = request.epsilon;
+  RolloutArgs<float> args = rollout_args(request);
   args.policy.form = PolicyForm::kRandom;
   if (!request.random_policy) {
     play_packed_.pack(parameters);
