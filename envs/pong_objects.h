@@ -1,5 +1,5 @@
 // Pong as a world of objects, for policies that read tables instead of pixels: bat up or bat down,
-// four frames a step, seen as the 80x80 picture of envs/pong_frame80.h.
+// seen as the 80x80 picture of envs/pong_frame80.h.
 //
 // The lit pixels of that picture are the disjoint union of three rows of a table: one of each bat
 // and one of what the bats leave to be seen of the ball. Row 0 is nothing. So a sum of weights over
@@ -10,25 +10,22 @@
 // of the picture and, in the bats' columns, by the bats. Every row can be reached (tested).
 #pragma once
 
+#include "envs/object_env.h"
 #include "envs/pong_frame80.h"
 
 namespace lockstep {
 
-/// What one step gives back beside the new state.
-template <class I>
-struct ObjectStep {
-  I reward;                   // -1, 0 or 1
-  typename Lanes<I>::M over;  // a score of 21
-};
-
 struct ObjectPong {
   static constexpr const char* kName = "pong";
+  static constexpr const char* kSummary =
+      "Atari's Pong, ALE's bit for bit, from 80x80 difference pictures; two actions, to 21 points";
   static constexpr int kObjects = 3;  // CPU's bat, human's bat, ball
   static constexpr int kSide = kFrame80;
   static constexpr int kPixels = kSide * kSide;  // number i * 80 + j
-  static constexpr int kFrames = 4;              // of a step
-  /// Before attract mode, whose colours know other pictures: 65,208 of the 65,209 frames of play.
-  static constexpr int kMaxEpisodeSteps = 16302;
+  static constexpr int kFrames = 4;              // of a step, but for options that say otherwise
+  /// Of an episode, before attract mode, whose colours know other pictures.
+  static constexpr int kMaxEpisodeFrames = 65209;
+  static constexpr int kMaxEpisodeSteps = kMaxEpisodeFrames / kFrames;
   static constexpr int kMaxRowPixels = 16;
   static constexpr float kMaxAbsReward = 1;
 
@@ -53,12 +50,19 @@ struct ObjectPong {
   static LS_HD State<I> reset() {
     return Pong::reset<I>();
   }
-  /// The states of the lanes of `over` become those of a reset.
+  /// A reset, then frames without an action: a number of each lane, `most` at most.
   template <class I>
-  static LS_HD void restart(State<I>& state, typename Lanes<I>::M over) {
+  static LS_HD State<I> start(I noops, int most) {
+    State<I> state = reset<I>();
+    for (int f = 0; f < most; ++f) frame(state, I(0), noops > I(f));
+    return state;
+  }
+  /// The states of the lanes of `over` become those of `start`.
+  template <class I>
+  static LS_HD void restart(State<I>& state, typename Lanes<I>::M over, const State<I>& start) {
     I now[Pong::kStateSize], fresh[Pong::kStateSize];
     Pong::save(state, now);
-    Pong::save(reset<I>(), fresh);
+    Pong::save(start, fresh);
     for (int i = 0; i < Pong::kStateSize; ++i) now[i] = select(over, fresh[i], now[i]);
     state = Pong::restore(now);
   }
@@ -68,6 +72,21 @@ struct ObjectPong {
   static LS_HD ObjectStep<I> step(State<I>& state, typename Lanes<I>::M up) {
     const PongInput<I> input = Pong::input_up_down<I>(up);
     const I reward = Pong::step<kFrames>(state, [&](int) { return input; });
+    return {reward, Pong::is_over(state)};
+  }
+  /// A step of up to `most` frames. plays(f): the lanes whose step has a frame f; repeats(f): the
+  /// lanes where it repeats the action of the frame before, which is `action`: -1 up, 1 down, 0
+  /// none, as after a start.
+  template <class I, class Plays, class Repeats>
+  static LS_HD ObjectStep<I> step(State<I>& state, typename Lanes<I>::M up, int most,
+                                  const Plays& plays, const Repeats& repeats, I& action) {
+    const I wanted = select(up, I(-1), I(1));
+    I reward(0);
+    for (int f = 0; f < most; ++f) {
+      const typename Lanes<I>::M played = plays(f);
+      action = select(played & !repeats(f), wanted, action);
+      reward = reward + frame(state, action, played);
+    }
     return {reward, Pong::is_over(state)};
   }
 
@@ -133,6 +152,16 @@ struct ObjectPong {
   }
 
  private:
+  /// One frame in the lanes that play it.
+  template <class I>
+  static LS_HD I frame(State<I>& state, I action, typename Lanes<I>::M played) {
+    const I turn = select(action > I(0), I(Pong::kPaddleStep),
+                          select(action < I(0), I(-Pong::kPaddleStep), I(0)));
+    const PongInput<I> input{turn, I(0)};
+    return Pong::step<1>(
+        state, [&](int) { return input; }, select(played, I(1), I(0)));
+  }
+
   static LS_HD int block(int first, int height, int column, int columns,
                          std::uint16_t (&pixel)[kMaxRowPixels]) {
     int count = 0;

@@ -21,6 +21,7 @@
 // then a binary tree over the partials with strides 1, 2, 4, 8, 16.
 #pragma once
 
+#include "envs/game_options.h"
 #include "envs/int_lanes.h"
 #include "kernels/fixed_point.h"
 #include "kernels/trajectory.h"
@@ -78,7 +79,9 @@ struct TableRolloutArgs {
   std::int32_t T;         // most steps played
   bool episodic;          // one whole episode each; else automatic reset and exactly T steps
   ActionChoice choice;
-  float epsilon;  // kEpsilon
+  float epsilon;       // kEpsilon
+  bool random_policy;  // uniformly random actions; the policy is not read
+  GameOptions game;
   TableView policy;
   TableRecord record;      // steps.groups = 0: nothing is recorded
   float* score;            // [16 G] sum of rewards over finished episodes

@@ -17,7 +17,7 @@
 
 namespace lockstep::cpu {
 
-template <class E, class F>
+template <ObjectEnv E, class F>
 struct TableBatch {
   static void rollout(const TableRolloutArgs& args, std::int64_t group,
                       const TableScratch& scratch) {

@@ -215,11 +215,24 @@ TEST(ObjectPongTest, RestartTouchesNoOtherLane) {
   State s = ObjectPong::reset<std::int32_t>();
   ObjectPong::step<std::int32_t>(s, true);
   const State before = s;
-  ObjectPong::restart(s, false);
+  const State start = ObjectPong::start<std::int32_t>(0, 0);
+  ObjectPong::restart(s, false, start);
   EXPECT_EQ(s.clock, before.clock);
-  ObjectPong::restart(s, true);
+  ObjectPong::restart(s, true, start);
   EXPECT_EQ(s.clock, Pong::kResetClock);
   EXPECT_EQ(s.paddle, Pong::kPaddleStart);
+}
+
+TEST(ObjectPongTest, AStartPlaysFramesWithoutAnAction) {
+  for (const int noops : {0, 1, 7, 30}) {
+    State wanted = ObjectPong::reset<std::int32_t>();
+    for (int f = 0; f < noops; ++f) Pong::frame(wanted, PongInput<std::int32_t>{0, 0});
+    const State start = ObjectPong::start<std::int32_t>(noops, 30);
+    EXPECT_EQ(start.clock, wanted.clock);
+    EXPECT_EQ(start.serve, wanted.serve);
+    EXPECT_EQ(start.filter, wanted.filter);
+    EXPECT_EQ(start.paddle, Pong::kPaddleStart);
+  }
 }
 
 }  // namespace

@@ -25,6 +25,8 @@ struct TableSettings {
   float leak = 0;
   int threads = 1;
   bool episodic = true;
+  bool random_policy = false;
+  GameOptions game{.max_steps = 16302};
   std::uint64_t seed = 1;
   float gamma = 0.98f;
   bool reset_at_points = true;
@@ -117,6 +119,8 @@ class TableRun {
     args.episodic = set.episodic;
     args.choice = choice;
     args.epsilon = 0.25f;
+    args.random_policy = set.random_policy;
+    args.game = set.game;
     args.policy = view();
     if (keep) args.record = record();
     args.score = score.data();

@@ -1,0 +1,42 @@
+// What an environment of objects is: a game seen as a square picture whose lit pixels are a
+// disjoint union of few rows of a table (kernels/object_tables.h), played with two actions. One
+// header a game, like the environments of env.h; envs/pong_objects.h is one.
+#pragma once
+
+#include <concepts>
+
+#include "envs/game_options.h"
+#include "envs/int_lanes.h"
+
+namespace lockstep {
+
+/// What one step gives back beside the new state.
+template <class I>
+struct ObjectStep {
+  I reward;                   // points
+  typename Lanes<I>::M over;  // the game is won or lost
+};
+
+/// Constants and functions the engine relies on, checked for one integer type.
+template <class E, class I = std::int32_t>
+concept ObjectEnv = requires(typename E::template State<I> state, typename Lanes<I>::M mask,
+                             I (&row)[E::kObjects], I lanes, bool (*of_frame)(int),
+                             std::uint16_t (&pixel)[E::kMaxRowPixels]) {
+  { E::kName } -> std::convertible_to<const char*>;
+  { E::kSummary } -> std::convertible_to<const char*>;
+  requires E::kSide >= 1 && E::kPixels == E::kSide* E::kSide;  // pixel = row * side + column
+  requires E::kRows >= 2 && E::kRows <= 65536;                 // of the table; row 0 is nothing
+  requires E::kFrames >= 1;                                    // of a step without options
+  requires E::kMaxEpisodeFrames >= E::kFrames;                 // beyond, other pictures may come
+  requires E::kMaxAbsReward >
+  0;  // of a step
+  { E::template start<I>(lanes, 0) } -> std::same_as<typename E::template State<I>>;
+  E::restart(state, mask, state);
+  { E::template step<I>(state, mask) } -> std::same_as<ObjectStep<I>>;
+  { E::step(state, mask, 4, of_frame, of_frame, lanes) } -> std::same_as<ObjectStep<I>>;
+  E::rows(state, row);
+  { E::incoming(state) } -> std::same_as<typename Lanes<I>::M>;
+  { E::pixels(0, pixel) } -> std::same_as<int>;
+};
+
+}  // namespace lockstep
