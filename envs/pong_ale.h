@@ -33,24 +33,26 @@ struct PongOptions {
   PongActions actions = PongActions::kMinimal;
 };
 
-/// Options of an environment id such as "ALE/Pong-v5", in `options`; false for an unknown id.
+/// The environment ids of ale-py: frames a step and how likely a frame repeats the action before.
+struct PongPreset {
+  std::string_view id;
+  int min_skip, max_skip;
+  float repeat_probability;
+};
+inline constexpr PongPreset kPongPresets[] = {{"ALE/Pong-v5", 4, 4, 0.25f},
+                                              {"PongNoFrameskip-v4", 1, 1, 0.0f},
+                                              {"PongNoFrameskip-v0", 1, 1, 0.25f},
+                                              {"Pong-v4", 2, 4, 0.0f},
+                                              {"Pong-v0", 2, 4, 0.25f}};
+
+/// Options of one of kPongPresets in `options`; false for an unknown id.
 inline bool pong_preset(std::string_view id, PongOptions& options) {
-  struct Row {
-    std::string_view id;
-    int min_skip, max_skip;
-    float repeat_probability;
-  };
-  static constexpr Row kRows[] = {{"ALE/Pong-v5", 4, 4, 0.25f},
-                                  {"PongNoFrameskip-v4", 1, 1, 0.0f},
-                                  {"PongNoFrameskip-v0", 1, 1, 0.25f},
-                                  {"Pong-v4", 2, 4, 0.0f},
-                                  {"Pong-v0", 2, 4, 0.25f}};
-  for (const Row& row : kRows) {
-    if (row.id != id) continue;
+  for (const PongPreset& preset : kPongPresets) {
+    if (preset.id != id) continue;
     options = PongOptions{};
-    options.min_skip = row.min_skip;
-    options.max_skip = row.max_skip;
-    options.repeat_probability = row.repeat_probability;
+    options.min_skip = preset.min_skip;
+    options.max_skip = preset.max_skip;
+    options.repeat_probability = preset.repeat_probability;
     return true;
   }
   return false;

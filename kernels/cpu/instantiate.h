@@ -16,6 +16,7 @@
 #elif defined(LS_ISA_AVX2)
 #include "kernels/cpu/pack_avx2.h"
 #else
+#include "kernels/cpu/episode_player.h"
 #include "kernels/cpu/replay.h"
 #endif
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "kernels/cpu/scratch.h"
+#include "kernels/cpu/watch.h"
 #include "kernels/dense.h"
 #include "kernels/fixed_point.h"
 #include "kernels/trajectory.h"
@@ -44,6 +45,8 @@ struct ReplayOperations {
   bool has_float64;  // a reference arithmetic exists
 };
 
+struct TableFacts;
+
 /// Constants of an environment, for the host.
 struct EnvironmentFacts {
   const char* name;
@@ -53,6 +56,8 @@ struct EnvironmentFacts {
   float max_abs_reward;
   const float* observation_limit;  // [O]
   ReplayOperations replay;
+  WatchFacts watch{};
+  const TableFacts* tables = nullptr;  // of an environment of objects (table_launchers.h)
 };
 
 }  // namespace lockstep::cpu

@@ -95,5 +95,6 @@ struct ReplayBatch {
       Type::kMaxAbsReward,                                                            \
       Type::kObservationLimit,                                                        \
       {ReplayBatch<Type>::reset, ReplayBatch<Type>::step, ReplayBatch<Type>::observe, \
-       HasReferenceArithmetic<Type>}};                                                \
+       HasReferenceArithmetic<Type>},                                                 \
+      watch_facts<Type>()};                                                           \
   }
