@@ -32,11 +32,14 @@ struct TableTotals {
   unsigned blocks_done;              // of finish()
 };
 
-/// From finish() to optimise().
+/// Scalars of the update under way: what weigh() settles once the returns are known, and finish()
+/// once the gradient is.
 struct TableStep {
-  bool learn;  // false: no episode finished, there is nothing to learn from
-  OptimizerArgs optimizer;
-  RunningState running;  // after the update
+  bool learn;                  // false: nothing valid; no gradient, no step
+  TableGradientArgs gradient;  // with the scales of this update
+  double unit;                 // TableFinishArgs::unit
+  OptimizerArgs optimizer;     // of finish()
+  RunningState running;        // after the update
   UpdateLog log;
 };
 
