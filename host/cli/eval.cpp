@@ -11,6 +11,7 @@
 #include "host/cli/command.h"
 #include "host/cli/device.h"
 #include "host/cli/math_option.h"
+#include "host/cli/mode_option.h"
 #include "host/cli/output.h"
 #include "host/cli/policy_source.h"
 #include "host/engine.h"
@@ -21,8 +22,6 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-constexpr std::string_view kModes[] = {"greedy", "sample", "epsilon"};
-constexpr std::string_view kEpsilonPrefix = "epsilon=";
 constexpr int kBins = 10;
 
 std::vector<ArgumentRow> rows() {
@@ -32,12 +31,7 @@ std::vector<ArgumentRow> rows() {
        .help = "run folder, checkpoint folder or safetensors file",
        .positional = true,
        .required = true},
-      {.name = "mode",
-       .value = any_text(),
-       .help = "how actions are chosen: greedy, sample, or epsilon=X with X in [0, 1]: a random "
-               "action with that probability",
-       .fallback = "greedy",
-       .completion = Completion::kNothing},
+      mode_row(),
       {.name = "episodes",
        .value = integer_in(1, 100000000),
        .help = "episodes to play",
@@ -55,24 +49,6 @@ std::vector<ArgumentRow> rows() {
 
 std::string epilogue() {
   return "--env and --activation are for bare files; a run knows its own.\n";
-}
-
-EvalOptions parse_mode(const std::string& text) {
-  const Origin origin{"--mode"};
-  EvalOptions options;
-  if (text.starts_with(kEpsilonPrefix)) {
-    options.mode = ActionMode::kEpsilon;
-    options.epsilon =
-        parse_real(real_in(0, 1), std::string_view(text).substr(kEpsilonPrefix.size()), origin);
-    return options;
-  }
-  constexpr ActionMode kByIndex[] = {ActionMode::kGreedy, ActionMode::kSample,
-                                     ActionMode::kEpsilon};
-  options.mode = kByIndex[parse_choice(one_of(kModes), text, origin)];
-  if (options.mode == ActionMode::kEpsilon) {
-    throw_bad_value(origin, "'epsilon' needs a value in [0, 1], such as epsilon=0.05");
-  }
-  return options;
 }
 
 struct Summary {
@@ -143,7 +119,8 @@ void print_text_result(const Config& config, const std::string& mode, const Eval
 int run(const Arguments& arguments) {
   const Config call = arguments.config();
   const std::string mode = arguments.text("mode");
-  EvalOptions options = parse_mode(mode);
+  EvalOptions options;
+  set_mode(arguments, options);
   options.episodes = arguments.integer("episodes");
   options.seed = call.seed;
   options.math = math_of(arguments);
