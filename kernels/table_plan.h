@@ -1,27 +1,10 @@
-// The scalars of a table policy's update that update_plan.h does not have: the scales of its
-// gradient, and a norm that many blocks or threads can share. Both backends evaluate these
-// expressions.
+// What the end of a table policy's update takes beside update_plan.h: the unit of its gradient, and
+// a norm that many threads or blocks can share. Both backends evaluate these expressions.
 #pragma once
 
-#include "kernels/object_tables.h"
-#include "kernels/update_plan.h"
+#include "kernels/optimizer.h"
 
 namespace lockstep {
-
-/// Fills mean, inv_std, entropy_coef and the scales of `args`, as set_gradient_scales() does for a
-/// network without tables. `largest`: |advantage| before normalisation by `m`.
-LS_HD void set_table_scales(const UpdatePlan& plan, const Moments& m, float largest,
-                            int bits_dropped, TableGradientArgs& args) {
-  args.mean = static_cast<float>(m.mean);
-  args.inv_std = static_cast<float>(m.inv_std);
-  args.entropy_coef = static_cast<float>(plan.entropy_coef);
-  // float rounding of the operands may exceed the bound by a little
-  const double advantage = largest_advantage(m, largest) * (1 + 1e-5);
-  args.scale = table_gradient_scale(advantage + plan.entropy_coef * plan.entropy_slope + 1e-30,
-                                    bits_dropped);
-  args.loss_scale = scale_for_bound(advantage * static_cast<double>(kMaxNegLogProb) + 1e-30);
-  args.entropy_scale = plan.entropy_scale;
-}
 
 /// What an integer 1 of the sums is worth in the gradient: TableFinishArgs::unit.
 LS_HD double table_unit(float scale, std::int64_t episodes) {
