@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "envs/game_options.h"
 #include "host/config.h"
 #include "host/environments.h"
 #include "host/policy_parameters.h"
@@ -36,6 +37,16 @@ struct UpdateResult {
   int rescalings = 0;                 // times the gradient saturated and was computed again
 };
 
+/// Frames without an action that episodes start with in evaluations during training.
+inline constexpr int kEvaluationNoops = 29;
+
+/// A configuration's options of a game; those of other environments mean nothing. Episodes start
+/// with up to `noops` frames without an action, a number that is drawn.
+GameOptions game_options(const Config& config, const EnvironmentEntry& environment,
+                         std::int64_t noops);
+/// Steps after which an episode is truncated.
+std::int32_t episode_limit(const GameOptions& options, const EnvironmentEntry& environment);
+
 /// The constants of a run's updates. `quantised` numbers: kernels/fixed_point.h.
 UpdatePlan update_plan(const Config& config, const cpu::EnvironmentFacts& facts);
 
@@ -61,6 +72,7 @@ struct PlayRequest {
   ActionChoice choice = ActionChoice::kGreedy;
   float epsilon = 0;
   RandomStream stream{};
+  GameOptions game{};  // of a game; ignored elsewhere
   bool dense = false;  // by the dense path (dense_policy.h) instead of the exact one
 };
 
@@ -83,6 +95,7 @@ struct PlayResult {
   std::vector<std::int32_t> episodes;  // [N]
   double seconds = 0;                  // in the kernels alone
   std::string library;                 // behind the dense path's products; empty: exact
+  std::vector<std::uint16_t> rows;     // [G][T][k][16] of an environment of objects, if recorded
 };
 
 class Backend {

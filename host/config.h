@@ -10,10 +10,11 @@ namespace lockstep {
 
 enum class PolicyKind { kMlp, kLinear };
 enum class Activation { kRelu, kLeakyRelu };
-enum class Init { kXavierUniform, kKaimingUniform, kZeros };
+enum class Init { kXavierUniform, kKaimingUniform, kZeros, kNormal };
 enum class OptimizerKind { kAdam, kSgd, kRmsprop };
 enum class LrDecay { kConstant, kLinear, kExponential };
-enum class ReturnKind { kStepwise, kFull };
+enum class ReturnKind { kStepwise, kFull, kPoint };
+enum class Credit { kAll, kIncoming };
 enum class Normalize { kNone, kScale, kBatch, kEpisode };
 enum class StdKind { kPopulation, kSample };
 enum class Baseline { kNone, kBatchMean, kTimeMean, kRunningMean };
@@ -41,6 +42,12 @@ struct Config {
   std::int64_t over = 25;                                       // episodes the mean is taken over
   std::int64_t extra_updates = 0;  // updates after the threshold was reached
 
+  // game: environments of frames alone, such as pong
+  std::string frame_skip = "4";            // frames a step, or "2-4": drawn for each step
+  double repeat_action_probability = 0.0;  // that a frame repeats the action before ("sticky")
+  bool max_pool = false;                   // observe the maximum of the last two frames
+  std::int64_t noops = 0;                  // an episode starts with 0..noops frames without action
+
   // policy
   PolicyKind policy = PolicyKind::kMlp;
   std::int64_t hidden = 128;  // H
@@ -52,6 +59,7 @@ struct Config {
   // estimator
   double gamma = 1.0;  // discount
   ReturnKind returns = ReturnKind::kStepwise;
+  Credit credit = Credit::kAll;  // steps that have a gradient
   Normalize normalize = Normalize::kScale;
   StdKind std_kind = StdKind::kPopulation;
   Baseline baseline = Baseline::kTimeMean;
@@ -62,7 +70,8 @@ struct Config {
   OptimizerKind optimizer = OptimizerKind::kAdam;
   double lr = 0.03;
   LrDecay lr_decay = LrDecay::kConstant;
-  std::int64_t lr_decay_updates = 1000;  // linear: rate 0 here; exponential: a tenth here
+  std::int64_t lr_decay_start = 0;       // update up to which the rate is constant
+  std::int64_t lr_decay_updates = 1000;  // after so many more: linear: rate 0; exponential: a tenth
   double momentum = 0.0;
   double weight_decay = 0.0;            // added to the gradient (L2)
   double decoupled_weight_decay = 0.0;  // AdamW's: shrinks the parameter directly

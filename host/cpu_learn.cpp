@@ -11,15 +11,6 @@ namespace {
 
 constexpr int kGroupsWorthAThread = 16;  // of the estimates: some 100 us at 500 steps
 
-void merge(ReturnSums& into, const ReturnSums& from) {
-  into.count += from.count;
-  into.sum += from.sum;
-  into.squares_low += from.squares_low;
-  into.squares_high += from.squares_high;
-  into.saturated |= from.saturated;
-  into.largest = std::max(into.largest, from.largest);
-}
-
 }  // namespace
 
 void CpuBackend::estimate() {

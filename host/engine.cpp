@@ -12,6 +12,7 @@
 #include "host/engine_impl.h"
 #include "host/errors.h"
 #include "host/options.h"
+#include "host/table_backend.h"
 #include "host/trainer.h"
 
 namespace lockstep {
@@ -33,6 +34,9 @@ std::unique_ptr<Backend> make_backend(const Config& config, const EnvironmentEnt
   CpuTuning tuning;
   tuning.isa = choose_isa();
   tuning.threads = config.threads > 0 ? static_cast<int>(config.threads) : omp_get_num_procs();
+  if (environment.has_objects()) {
+    return std::make_unique<TableBackend>(config, environment, tuning);
+  }
   return std::make_unique<CpuBackend>(config, environment, tuning);
 }
 
@@ -56,6 +60,8 @@ void Engine::set_policy(const std::vector<NamedTensor>& tensors) {
 
 std::span<const float> Engine::reset(std::span<const std::uint8_t> mask) {
   Impl& e = *impl_;
+  require(!e.environment.has_objects(),
+          "reset: " + e.config.env + " is played by evaluate(), rollout() and replay() alone");
   if (!e.stepper) e.stepper = std::make_unique<Stepper>(e.facts, e.config.envs);
   Stepper& s = *e.stepper;
   require(mask.empty() || static_cast<std::int64_t>(mask.size()) == s.N,
@@ -109,20 +115,28 @@ StepView Engine::step(std::span<const std::uint8_t> actions) {
   return view;
 }
 
-EvalResult Engine::evaluate(const EvalOptions& options) {
-  Impl& e = *impl_;
+PlayRequest Engine::Impl::evaluation(const EvalOptions& options) const {
   require(options.episodes >= 1, "evaluate: episodes must be at least 1");
+  require(options.noops >= 0 && options.noops <= kMaxNoops,
+          "evaluate: noops must be in [0, " + std::to_string(kMaxNoops) + "]");
   require(options.epsilon >= 0 && options.epsilon <= 1, "evaluate: epsilon must be in [0, 1]");
   PlayRequest request;
   request.num_envs = options.episodes;
-  request.T = e.facts.max_episode_steps;
+  request.game = game_options(config, environment, options.noops);
+  request.game.noops_in_turn = options.noops_in_turn;
+  request.T = episode_limit(request.game, environment);
   request.choice = options.mode == ActionMode::kSample    ? ActionChoice::kSample
                    : options.mode == ActionMode::kEpsilon ? ActionChoice::kEpsilon
                                                           : ActionChoice::kGreedy;
   request.epsilon = static_cast<float>(options.epsilon);
   request.stream = {options.seed, kEvaluationEpoch + static_cast<std::uint32_t>(options.index)};
   request.dense = options.math == Math::kDense;
-  PlayResult played = e.backend->play(e.parameters, request, nullptr);
+  return request;
+}
+
+EvalResult Engine::evaluate(const EvalOptions& options) {
+  Impl& e = *impl_;
+  PlayResult played = e.backend->play(e.parameters, e.evaluation(options), nullptr);
   EvalResult result;
   result.scores = std::move(played.score);
   result.lengths = std::move(played.length);

@@ -21,6 +21,9 @@
 
 namespace lockstep {
 
+struct PlayedEpisode;
+class EpisodePictures;
+
 /// What happens to an environment whose episode has ended; names and semantics are Gymnasium's.
 enum class AutoresetMode {
   kNextStep,  // the next step() ignores the action and returns the reset observation, reward 0
@@ -50,7 +53,9 @@ struct EvalOptions {
   double epsilon = 0.0;  // kEpsilon: probability of a uniformly random action
   std::int64_t episodes = 1000;
   std::uint64_t seed = 1;
-  std::int64_t index = 0;  // number of the evaluation; picks the random stream
+  std::int64_t index = 0;   // number of the evaluation; picks the random stream
+  std::int64_t noops = 29;  // of a game: most frames without an action that an episode starts with
+  bool noops_in_turn = false;  // episode i starts with i mod (noops + 1) of them; else drawn
   Math math = Math::kExact;
 };
 
@@ -74,6 +79,7 @@ struct RolloutOptions {
 struct Trajectory {
   std::int64_t T = 0, N = 0, O = 0, Z = 0;  // Z logits a step: 1 for two actions, else A
   std::vector<float> obs;                   // [T, N, O] observation the action was chosen on
+  std::vector<std::int8_t> pictures;        // [T, N, O] instead, of a game: -1, 0, 1
   std::vector<float> logits;                // [T, N, Z]; empty with random actions
   std::vector<std::uint8_t> action;         // [T, N]
   std::vector<float> reward;                // [T, N]
@@ -141,6 +147,10 @@ class Engine {
   /// Plays whole episodes of the current policy, one per environment id 0..episodes-1.
   /// Errors: DeviceUnavailable where the library of Math::kDense is not installed; so rollout().
   EvalResult evaluate(const EvalOptions& options);
+  /// One episode of evaluate(options), by its number and whatever options.episodes says, with the
+  /// actions taken in it; and its pictures. Users include host/episode.h.
+  PlayedEpisode play_episode(const EvalOptions& options, std::int64_t episode);
+  EpisodePictures pictures(const EvalOptions& options, const PlayedEpisode& episode) const;
   /// Steps all environments T times with automatic reset, and times it.
   RolloutResult rollout(const RolloutOptions& options);
   /// Trains by REINFORCE until a stopping rule of the configuration holds.

@@ -6,12 +6,18 @@
 #include <string>
 
 #include "kernels/cpu/launchers.h"
+#include "kernels/cpu/table_launchers.h"
 
 namespace lockstep {
 
+/// One environment: of numbers (envs/env.h) or of objects (envs/object_env.h).
 struct EnvironmentEntry {
   const cpu::EnvironmentFacts* facts;
-  const cpu::FloatOperations* operations[3];  // scalar, avx2, avx512; null where not built
+  // by instruction set: scalar, avx2, avx512; null where not built or of the other kind
+  const cpu::FloatOperations* operations[3];
+  const cpu::TableOperations* tables[3];
+
+  bool has_objects() const { return facts->tables != nullptr; }
 };
 
 std::span<const EnvironmentEntry> environment_entries();
@@ -22,27 +28,37 @@ const EnvironmentEntry& find_environment(const std::string& name);
 }  // namespace lockstep
 
 #ifdef LS_HAVE_AVX512
-#define LS_DECLARE_ENVIRONMENT(name)                                                         \
-  namespace lockstep::cpu {                                                                  \
-  extern const EnvironmentFacts environment_facts_##name;                                    \
-  extern const FloatOperations operations_##name##_scalar;                                   \
-  extern const FloatOperations operations_##name##_avx2;                                     \
-  extern const FloatOperations operations_##name##_avx512;                                   \
-  }                                                                                          \
-  static const lockstep::EnvironmentEntry name = {                                           \
-      &lockstep::cpu::environment_facts_##name,                                              \
-      {&lockstep::cpu::operations_##name##_scalar, &lockstep::cpu::operations_##name##_avx2, \
-       &lockstep::cpu::operations_##name##_avx512}};
+#define LS_DECLARE_OPERATIONS(Operations, prefix, name) \
+  extern const Operations prefix##_##name##_scalar;     \
+  extern const Operations prefix##_##name##_avx2;       \
+  extern const Operations prefix##_##name##_avx512;
+#define LS_LIST_OPERATIONS(prefix, name)                                              \
+  {                                                                                   \
+    &lockstep::cpu::prefix##_##name##_scalar, &lockstep::cpu::prefix##_##name##_avx2, \
+        &lockstep::cpu::prefix##_##name##_avx512                                      \
+  }
 #else
+#define LS_DECLARE_OPERATIONS(Operations, prefix, name) \
+  extern const Operations prefix##_##name##_scalar;
+#define LS_LIST_OPERATIONS(prefix, name) \
+  { &lockstep::cpu::prefix##_##name##_scalar, nullptr, nullptr }
+#endif
+
 #define LS_DECLARE_ENVIRONMENT(name)                       \
   namespace lockstep::cpu {                                \
   extern const EnvironmentFacts environment_facts_##name;  \
-  extern const FloatOperations operations_##name##_scalar; \
+  LS_DECLARE_OPERATIONS(FloatOperations, operations, name) \
   }                                                        \
   static const lockstep::EnvironmentEntry name = {         \
-      &lockstep::cpu::environment_facts_##name,            \
-      {&lockstep::cpu::operations_##name##_scalar, nullptr, nullptr}};
-#endif
+      &lockstep::cpu::environment_facts_##name, LS_LIST_OPERATIONS(operations, name), {}};
+
+#define LS_DECLARE_OBJECTS(name)                          \
+  namespace lockstep::cpu {                               \
+  extern const EnvironmentFacts environment_facts_##name; \
+  LS_DECLARE_OPERATIONS(TableOperations, tables, name)    \
+  }                                                       \
+  static const lockstep::EnvironmentEntry name = {        \
+      &lockstep::cpu::environment_facts_##name, {}, LS_LIST_OPERATIONS(tables, name)};
 
 #define LS_ENVIRONMENT_LIST(...)                                                \
   std::span<const lockstep::EnvironmentEntry> lockstep::environment_entries() { \

@@ -53,5 +53,8 @@ Isa choose_isa() {
 const cpu::FloatOperations& operations_for(const EnvironmentEntry& entry, Isa isa) {
   return *entry.operations[static_cast<int>(isa)];
 }
+const cpu::TableOperations& table_operations_for(const EnvironmentEntry& entry, Isa isa) {
+  return *entry.tables[static_cast<int>(isa)];
+}
 
 }  // namespace lockstep

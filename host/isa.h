@@ -15,5 +15,6 @@ Isa choose_isa();
 
 /// The environment's operations for an instruction set this build has.
 const cpu::FloatOperations& operations_for(const EnvironmentEntry& entry, Isa isa);
+const cpu::TableOperations& table_operations_for(const EnvironmentEntry& entry, Isa isa);
 
 }  // namespace lockstep

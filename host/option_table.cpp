@@ -5,6 +5,7 @@
 #include <cctype>
 #include <cstddef>
 
+#include "envs/game_options.h"
 #include "host/options.h"
 
 namespace lockstep {
@@ -15,17 +16,18 @@ using Names = std::string_view;
 // in the order of the enums of config.h
 constexpr Names kPolicies[] = {"mlp", "linear"};
 constexpr Names kActivations[] = {"relu", "leaky_relu"};
-constexpr Names kInits[] = {"xavier_uniform", "kaiming_uniform", "zeros"};
+constexpr Names kInits[] = {"xavier_uniform", "kaiming_uniform", "zeros", "normal"};
 constexpr Names kOptimizers[] = {"adam", "sgd", "rmsprop"};
 constexpr Names kDecays[] = {"constant", "linear", "exponential"};
-constexpr Names kReturns[] = {"stepwise", "full"};
+constexpr Names kReturns[] = {"stepwise", "full", "point"};
+constexpr Names kCredits[] = {"all", "incoming"};
 constexpr Names kNormalizations[] = {"none", "scale", "batch", "episode"};
 constexpr Names kStds[] = {"population", "sample"};
 constexpr Names kBaselines[] = {"none", "batch_mean", "time_mean", "running_mean"};
 constexpr Names kStores[] = {"logits", "recompute"};
 constexpr Names kMappings[] = {"auto", "thread", "lanes8"};
 constexpr Names kDevices[] = {"auto", "cpu", "cuda"};
-constexpr Names kRecipeNames[] = {"fast", "classic", "linear"};
+constexpr Names kRecipeNames[] = {"fast", "classic", "linear", "sprint", "best", "karpathy"};
 
 constexpr std::int64_t kMaxCount = std::int64_t{1} << 53;  // exact in every JSON reader
 constexpr std::int64_t kMaxInt = 2147483647;
@@ -87,6 +89,15 @@ constexpr Option kTable[] = {
     {"extra-updates", "stopping", integer_in(0, kMaxCount), &Config::extra_updates,
      "updates after the threshold was reached", kRun, kMayChange},
 
+    {"frame-skip", "game", any_text(), &Config::frame_skip,
+     "frames of a step, or a range such as 2-4: drawn for each step"},
+    {"repeat-action-probability", "game", real_in(0, 1), &Config::repeat_action_probability,
+     "that a frame repeats the action before it: sticky actions"},
+    {"noops", "game", integer_in(0, kMaxNoops), &Config::noops,
+     "most frames without an action that an episode starts with"},
+    {"max-pool", "game", boolean_value(), &Config::max_pool,
+     "observe the maximum of the last two frames; with --math dense alone"},
+
     {"policy", "policy", one_of(kPolicies), enum_field<&Config::policy>(), "network"},
     {"hidden", "policy", integer_in(1, 65536), &Config::hidden, "hidden units of the mlp"},
     {"activation", "policy", one_of(kActivations), enum_field<&Config::activation>(),
@@ -94,13 +105,16 @@ constexpr Option kTable[] = {
     {"dropout", "policy", real_below(0, 1), &Config::dropout,
      "probability of dropping a hidden unit while training"},
     {"init", "policy", one_of(kInits), enum_field<&Config::init>(),
-     "initial weights; kaiming_uniform is PyTorch's Linear default"},
+     "initial weights; kaiming_uniform is PyTorch's Linear default, normal has deviation "
+     "1/sqrt(inputs)"},
     {"init-from", "policy", any_text(), &Config::init_from,
      "weights to start from: a safetensors file, checkpoint or run"},
 
     {"gamma", "estimator", real_in(0, 1), &Config::gamma, "discount per step"},
     {"returns", "estimator", one_of(kReturns), enum_field<&Config::returns>(),
-     "reward-to-go of each step, or the whole episode's return"},
+     "reward-to-go of each step, the same up to the next point, or the whole episode's return"},
+    {"credit", "estimator", one_of(kCredits), enum_field<&Config::credit>(),
+     "steps with a gradient: all, or those in which the ball comes"},
     {"normalize", "estimator", one_of(kNormalizations), enum_field<&Config::normalize>(),
      "returns: scale = divide by the deviation, batch and episode also subtract the mean"},
     {"std", "estimator", one_of(kStds), enum_field<&Config::std_kind>(),
@@ -117,8 +131,10 @@ constexpr Option kTable[] = {
     {"lr", "optimizer", positive(), &Config::lr, "learning rate"},
     {"lr-decay", "optimizer", one_of(kDecays), enum_field<&Config::lr_decay>(),
      "of the learning rate over the updates"},
+    {"lr-decay-start", "optimizer", integer_in(0, kMaxCount), &Config::lr_decay_start,
+     "updates before the decay begins"},
     {"lr-decay-updates", "optimizer", integer_in(1, kMaxCount), &Config::lr_decay_updates,
-     "linear: rate 0 at this update; exponential: a tenth"},
+     "updates the decay takes; linear: to 0, exponential: to a tenth"},
     {"momentum", "optimizer", real_below(0, 1), &Config::momentum, "of sgd and rmsprop"},
     {"weight-decay", "optimizer", not_negative(), &Config::weight_decay,
      "L2 penalty, added to the gradient"},

@@ -135,8 +135,13 @@ bool is_limit(std::string_view name) {
 /// that a run without any comes to an end: they give way to whatever limit a user sets.
 Config recipe_config(std::initializer_list<const std::vector<Setting>*> lists) {
   Config config;
-  if (const Setting* recipe = last_setting(lists, "recipe")) {
-    set_option(config, *recipe->option, recipe->text, recipe->origin);
+  Origin origin{"--recipe"};
+  for (const std::string_view name : {"env", "recipe"}) {
+    const Setting* last = last_setting(lists, name);
+    if (last == nullptr) continue;
+    set_option(config, *last->option, last->text, last->origin);
+    if (name == "env") require_environment(last->text, last->origin);
+    if (name == "recipe") origin = last->origin;
   }
   bool limited = false;
   for (const std::vector<Setting>* list : lists) {
@@ -144,12 +149,9 @@ Config recipe_config(std::initializer_list<const std::vector<Setting>*> lists) {
       limited |= is_limit(setting.option->name) && setting.text != "none";
     }
   }
-  for (const Recipe& recipe : recipes()) {
-    if (recipe.name != config.recipe) continue;
-    for (const auto& [name, text] : recipe.values) {
-      if (limited && is_limit(name)) continue;
-      set_option(config, *find_option(name), text, Origin{"recipe " + config.recipe});
-    }
+  for (const auto& [name, text] : find_recipe(config.env, config.recipe, origin).values) {
+    if (limited && is_limit(name)) continue;
+    set_option(config, *find_option(name), text, Origin{"recipe " + config.recipe});
   }
   return config;
 }
@@ -268,6 +270,7 @@ void validate(const Config& config) {
   }
   require_environment(config.env, Origin{"env"});
   validate_combinations(config);
+  validate_environment(config);
   validate_launch_shape(config);
   validate_seeds(config);
 }

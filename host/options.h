@@ -64,8 +64,11 @@ struct Recipe {
   std::string_view name;
   std::string_view summary;
   std::span<const std::pair<std::string_view, std::string_view>> values;  // option, text
+  std::string_view env;  // whose it is; empty: of all environments without recipes of their own
 };
 std::span<const Recipe> recipes();
+/// Errors: as throw_bad_value, naming the recipes of the environment.
+const Recipe& find_recipe(std::string_view env, std::string_view name, const Origin& origin);
 
 /// What a user gave, besides files. Names of flags come without dashes.
 struct ConfigSources {
@@ -87,6 +90,7 @@ std::vector<std::string> unknown_variables(
 /// for files, unknown keys included.
 Config resolve_config(const ConfigSources& sources);
 
+inline constexpr std::int64_t kMaxTableHidden = 1024;  // of a policy that sees pictures
 inline constexpr std::int64_t kMaxLanes8Hidden = 128;  // 8 lanes hold 16 units each in registers
 
 /// Ranges of every field and the combinations that cannot work.
@@ -122,6 +126,14 @@ struct Setting {
 /// Reads TOML without applying it, in the order of lines.
 /// Errors: BadInput for syntax, unknown keys and wrong types, with the line.
 std::vector<Setting> read_toml(std::string_view text, const std::string& where);
+
+/// What an environment of objects, or one of numbers, cannot do.
+/// Errors: InvalidArgument naming the option and what to use instead.
+void validate_environment(const Config& config);
+
+/// Fewest and most frames of a step: "4", or "2-4".
+/// Errors: as throw_bad_value.
+std::pair<int, int> parse_frame_skip(std::string_view text, const Origin& origin);
 
 /// First and last seed of "A..B" (A <= B) or "A".
 /// Errors: as throw_bad_value.

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "envs/math.h"
 #include "host/errors.h"
+#include "host/parallel.h"
 #include "kernels/pack_policy.h"
 #include "kernels/philox.h"
 
@@ -22,6 +24,9 @@ std::vector<Part> parts_of(const PolicyShape& s) {
   if (s.kind == PolicyKind::kLinear) {
     return {{"layer1.weight", {s.A, s.O}, s.O, s.A}, {"layer1.bias", {s.A}, s.O, s.A}};
   }
+  if (s.pictures) {
+    return {{"layer1.weight", {s.H, s.O}, s.O, s.H}, {"layer2.weight", {1, s.H}, s.H, 1}};
+  }
   return {{"layer1.weight", {s.H, s.O}, s.O, s.H},
           {"layer1.bias", {s.H}, s.O, s.H},
           {"layer2.weight", {s.A, s.H}, s.H, s.A},
@@ -36,10 +41,33 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
   return text + "]";
 }
 
-float init_uniform(std::uint64_t seed, std::int64_t position) {
-  const auto words = random_words<std::uint32_t>({seed, 0}, Purpose::kInit, 0, 0,
-                                                 static_cast<std::uint32_t>(position / 4));
-  return uniform<float>(words.w[position % 4]);
+PhiloxWords<std::uint32_t> init_words(std::uint64_t seed, std::int64_t index) {
+  return random_words<std::uint32_t>({seed, 0}, Purpose::kInit, 0, 0,
+                                     static_cast<std::uint32_t>(index));
+}
+
+/// Writes numbers [begin, end) of the flat array, all of one tensor.
+void fill_uniform(std::uint64_t seed, float bound, std::int64_t begin, std::int64_t end,
+                  float* flat) {
+  for (std::int64_t i = begin; i < end; ++i) {
+    const float u = uniform<float>(init_words(seed, i / 4).w[i % 4]);
+    flat[i] = (2.0f * u - 1.0f) * bound;
+  }
+}
+
+void fill_normal(std::uint64_t seed, float deviation, std::int64_t begin, std::int64_t end,
+                 float* flat) {
+  constexpr float kTwoPi = 6.2831853071795864769f;
+  for (std::int64_t i = begin / 2 * 2; i < end; i += 2) {
+    const auto words = init_words(seed, i / 4);
+    const std::uint32_t* w = words.w + i % 4;
+    const float u = uniform<float>(w[0]) + 0x1p-24f;  // (0, 1]
+    const float radius = sqrt(-2.0f * log(u)) * deviation;
+    float sine, cosine;
+    sincos_any(kTwoPi * uniform<float>(w[1]), sine, cosine);
+    if (i >= begin) flat[i] = radius * cosine;
+    if (i + 1 < end) flat[i + 1] = radius * sine;
+  }
 }
 
 }  // namespace
@@ -85,22 +113,31 @@ std::vector<float> PolicyShape::flatten(const std::vector<NamedTensor>& tensors,
 
 PolicyShape policy_shape(const Config& config, const EnvironmentEntry& environment) {
   return {config.policy, environment.facts->observation_size, environment.facts->num_actions,
-          config.policy == PolicyKind::kMlp ? static_cast<int>(config.hidden) : 0};
+          config.policy == PolicyKind::kMlp ? static_cast<int>(config.hidden) : 0,
+          environment.has_objects()};
 }
 
 std::vector<float> initial_parameters(const PolicyShape& shape, Init init, std::uint64_t seed) {
-  std::vector<float> flat;
+  constexpr std::int64_t kChunk = 4096;
+  std::vector<float> flat(static_cast<std::size_t>(shape.size()));
+  std::int64_t first = 0;
   for (const Part& part : parts_of(shape)) {
-    double bound = 0;
-    if (init == Init::kXavierUniform && part.shape.size() == 2) {
-      bound = std::sqrt(6.0 / static_cast<double>(part.fan_in + part.fan_out));
-    } else if (init == Init::kKaimingUniform) {
-      bound = 1.0 / std::sqrt(static_cast<double>(part.fan_in));
+    const bool is_weight = part.shape.size() == 2;
+    const double fan_in = static_cast<double>(part.fan_in);
+    double size = 0;  // bound, or deviation
+    if (init == Init::kXavierUniform && is_weight) {
+      size = std::sqrt(6.0 / static_cast<double>(part.fan_in + part.fan_out));
+    } else if (init == Init::kKaimingUniform || (init == Init::kNormal && is_weight)) {
+      size = 1.0 / std::sqrt(fan_in);
     }
-    for (std::int64_t i = 0; i < part.count(); ++i) {
-      const float u = init_uniform(seed, static_cast<std::int64_t>(flat.size()));
-      flat.push_back((2.0f * u - 1.0f) * static_cast<float>(bound));
-    }
+    const auto fill = init == Init::kNormal ? fill_normal : fill_uniform;
+    const std::int64_t end = first + part.count();
+    parallel_for(
+        (part.count() + kChunk - 1) / kChunk, omp_get_num_procs(), [&](std::int64_t chunk, int) {
+          const std::int64_t begin = first + chunk * kChunk;
+          fill(seed, static_cast<float>(size), begin, std::min(begin + kChunk, end), flat.data());
+        });
+    first = end;
   }
   return flat;
 }

@@ -16,10 +16,12 @@
 namespace lockstep {
 
 /// Flat layout: layer1.weight [H, O], layer1.bias [H], layer2.weight [A, H], layer2.bias [A];
-/// linear: layer1.weight [A, O], layer1.bias [A].
+/// linear: layer1.weight [A, O], layer1.bias [A]; of pictures: layer1.weight [H, O],
+/// layer2.weight [1, H], the logit of action 1, and no biases.
 struct PolicyShape {
   PolicyKind kind = PolicyKind::kMlp;
   int O = 0, A = 0, H = 0;  // H = 0 for the linear policy
+  bool pictures = false;    // of an environment of objects
 
   std::int64_t size() const;
   /// Name, shape and values of each tensor of a flat array of size().
@@ -35,7 +37,8 @@ struct PolicyShape {
 PolicyShape policy_shape(const Config& config, const EnvironmentEntry& environment);
 
 /// Initial parameters; biases are 0 except with kaiming_uniform (PyTorch's Linear default).
-/// Random: purpose init, index = flat position / 4, word position mod 4.
+/// Random: purpose init, index = flat position / 4, word position mod 4; normal: words 0 and 1 of
+/// an index make two numbers, words 2 and 3 another two (Box & Muller 1958).
 std::vector<float> initial_parameters(const PolicyShape& shape, Init init, std::uint64_t seed);
 
 /// Activation and dropout of a policy, as the kernels want them.

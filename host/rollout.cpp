@@ -3,7 +3,9 @@
 
 #include "host/engine_impl.h"
 #include "host/errors.h"
+#include "host/parallel.h"
 #include "host/rollout_buffers.h"
+#include "host/table_lists.h"
 
 namespace lockstep {
 namespace {
@@ -17,7 +19,7 @@ Trajectory to_trajectory(const Record<float>& r, std::int64_t N, int O, int A, b
   out.O = O;
   out.Z = Z;
   const auto steps = static_cast<std::size_t>(N * r.T);
-  out.obs.resize(steps * static_cast<std::size_t>(O));
+  if (r.obs != nullptr) out.obs.resize(steps * static_cast<std::size_t>(O));
   if (logits) out.logits.resize(steps * static_cast<std::size_t>(Z));
   out.action.resize(steps);
   out.reward.assign(steps, 1.0f);
@@ -29,7 +31,7 @@ Trajectory to_trajectory(const Record<float>& r, std::int64_t N, int O, int A, b
       const std::int64_t lane = i % kGroup;
       const std::int64_t row = t * N + i;
       const auto at = static_cast<std::size_t>(row);
-      for (int o = 0; o < O; ++o) {
+      for (int o = 0; r.obs != nullptr && o < O; ++o) {
         out.obs[static_cast<std::size_t>(row * O + o)] = r.obs[(word * O + o) * kGroup + lane];
       }
       for (int z = 0; logits && z < Z; ++z) {
@@ -48,6 +50,24 @@ Trajectory to_trajectory(const Record<float>& r, std::int64_t N, int O, int A, b
   return out;
 }
 
+/// The difference pictures of recorded rows of a table, [T, N, P].
+std::vector<std::int8_t> to_pictures(const cpu::TableFacts& facts, const Trajectory& t,
+                                     const std::vector<std::uint16_t>& rows) {
+  std::vector<std::int8_t> pictures(static_cast<std::size_t>(t.T * t.N * t.O));
+  parallel_for(t.N, omp_get_num_procs(), [&](std::int64_t i, int) {
+    const std::uint16_t* group = rows.data() + i / kGroup * t.T * facts.shape.objects * kGroup;
+    bool first = true;
+    for (std::int64_t step = 0; step < t.T; ++step) {
+      const std::int64_t at = step * t.N + i;
+      difference_picture(facts, group, step, static_cast<int>(i % kGroup), first,
+                         pictures.data() + at * t.O);
+      const auto row = static_cast<std::size_t>(at);
+      first = (t.terminated[row] | t.truncated[row]) != 0;
+    }
+  });
+  return pictures;
+}
+
 }  // namespace
 
 RolloutResult Engine::rollout(const RolloutOptions& options) {
@@ -62,24 +82,28 @@ RolloutResult Engine::rollout(const RolloutOptions& options) {
   request.random_policy = options.random_policy;
   request.choice = ActionChoice::kSample;
   request.dense = options.math == Math::kDense;
+  request.game = game_options(e.config, e.environment, e.config.noops);
+  const bool pictures = e.environment.has_objects();
   RolloutBuffers buffers;
   if (options.keep) {
     buffers = RolloutBuffers({.num_envs = e.config.envs,
                               .T = request.T,
                               .O = e.facts.observation_size,
                               .A = e.facts.num_actions,
-                              .obs_and_logits = true,
+                              .obs_and_logits = !pictures,
+                              .logits = true,
                               .reward = !e.facts.constant_reward});
   }
   RolloutResult result;
+  std::vector<std::uint16_t> rows;
   double score = 0;
   for (std::int64_t repeat = 0; repeat < options.repeats; ++repeat) {
     request.stream = {e.config.seed, static_cast<std::uint32_t>(repeat)};
     Record<float> record = buffers.record();
-    const PlayResult played =
-        e.backend->play(e.parameters, request, options.keep ? &record : nullptr);
+    PlayResult played = e.backend->play(e.parameters, request, options.keep ? &record : nullptr);
     result.seconds += played.seconds;
     result.library = played.library;
+    rows = std::move(played.rows);
     for (const std::int32_t episodes : played.episodes) result.episodes += episodes;
     for (const float s : played.score) score += static_cast<double>(s);
   }
@@ -88,6 +112,9 @@ RolloutResult Engine::rollout(const RolloutOptions& options) {
   if (options.keep) {
     result.trajectory = to_trajectory(buffers.record(), e.config.envs, e.facts.observation_size,
                                       e.facts.num_actions, !options.random_policy);
+    if (pictures) {
+      result.trajectory.pictures = to_pictures(*e.facts.tables, result.trajectory, rows);
+    }
   }
   return result;
 }

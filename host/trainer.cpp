@@ -25,6 +25,16 @@ double mean(const auto& values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
+/// Greedy episodes; of a game one from each start, in turn.
+PlayRequest evaluation_request(const Config& config, const EnvironmentEntry& environment) {
+  PlayRequest request;
+  request.num_envs = config.eval_episodes;
+  request.game = game_options(config, environment, kEvaluationNoops);
+  request.game.noops_in_turn = true;
+  request.T = episode_limit(request.game, environment);
+  return request;
+}
+
 /// What a run writes: folder, logs, checkpoints. Absent with TrainHooks::write_files = false.
 struct RunFiles {
   RunFolder folder;
@@ -41,7 +51,7 @@ class Training {
         config_(config),
         hooks_(hooks),
         shape_(policy_shape(config, environment)),
-        max_steps_(environment.facts->max_episode_steps),
+        evaluation_(evaluation_request(config, environment)),
         lr_step_(decay_factor(config)) {}
 
   TrainResult run(const TrainingState& initial) {
@@ -148,8 +158,9 @@ class Training {
     if (progress_.reached) end = std::min(end, last_extra_update());
     std::vector<double> rates;
     double factor = lr_factor_;
-    for (std::int64_t update = progress_.update; update < end; ++update, factor *= lr_step_) {
+    for (std::int64_t update = progress_.update; update < end; ++update) {
       rates.push_back(learning_rate(config_, update, factor));
+      factor *= decay_of(update);
     }
     return rates;
   }
@@ -160,7 +171,7 @@ class Training {
       const auto results = backend_.updates(static_cast<std::uint32_t>(progress_.update), rates);
       for (std::size_t i = 0; i < results.size(); ++i) {
         const UpdateResult& result = results[i];
-        lr_factor_ *= lr_step_;
+        lr_factor_ *= decay_of(progress_.update);
         ++progress_.update;
         progress_.episodes += static_cast<std::int64_t>(result.scores.size());
         progress_.steps += result.steps;
@@ -173,13 +184,15 @@ class Training {
     }
   }
 
+  /// What lr_factor is multiplied by after an update.
+  double decay_of(std::int64_t update) const {
+    return update >= config_.lr_decay_start ? lr_step_ : 1.0;
+  }
   bool due(std::int64_t every) const { return every > 0 && progress_.update % every == 0; }
 
   bool evaluate_if_due() {
     if (!due(config_.eval_every)) return false;
-    PlayRequest request;
-    request.num_envs = config_.eval_episodes;
-    request.T = static_cast<std::int32_t>(max_steps_);
+    PlayRequest request = evaluation_;
     request.stream = {config_.seed, kEvaluationEpoch + static_cast<std::uint32_t>(
                                                            progress_.update / config_.eval_every)};
     eval_score_ = mean(backend_.play(backend_.download().parameters, request, nullptr).score);
@@ -271,7 +284,7 @@ class Training {
   const Config& config_;
   const TrainHooks& hooks_;
   PolicyShape shape_;
-  std::int64_t max_steps_;
+  PlayRequest evaluation_;
   double lr_step_;
   double lr_factor_ = 1;
   TrainProgress progress_;
@@ -291,8 +304,9 @@ double learning_rate(const Config& config, std::int64_t update, double factor) {
     case LrDecay::kConstant:
       return config.lr;
     case LrDecay::kLinear: {
+      const std::int64_t decayed = std::max<std::int64_t>(update - config.lr_decay_start, 0);
       const double done =
-          static_cast<double>(update) / static_cast<double>(config.lr_decay_updates);
+          static_cast<double>(decayed) / static_cast<double>(config.lr_decay_updates);
       return config.lr * std::max(0.0, 1.0 - done);
     }
     case LrDecay::kExponential:

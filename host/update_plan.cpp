@@ -62,11 +62,13 @@ OptimizerPlan optimizer_plan(const Config& config) {
 
 UpdatePlan update_plan(const Config& config, const cpu::EnvironmentFacts& facts) {
   const double actions = static_cast<double>(facts.num_actions);
-  const double bound = bound_of_returns(config.gamma, static_cast<double>(facts.max_abs_reward),
-                                        facts.max_episode_steps);
+  // a point ends the sum it is in
+  const int summed = config.returns == ReturnKind::kPoint ? 1 : facts.max_episode_steps;
+  const double bound =
+      bound_of_returns(config.gamma, static_cast<double>(facts.max_abs_reward), summed);
   UpdatePlan plan{};
   plan.num_envs = config.envs;
-  plan.O = facts.observation_size;
+  plan.O = facts.tables == nullptr ? facts.observation_size : 0;  // of the fixed-point gradient
   plan.A = facts.num_actions;
   plan.gamma = static_cast<float>(config.gamma);
   plan.returns = config.returns == ReturnKind::kFull ? ReturnMode::kFull : ReturnMode::kStepwise;

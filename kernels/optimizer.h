@@ -60,14 +60,26 @@ LS_HD double part_of_squares(const float* values, std::int64_t n, int part) {
   return sum;
 }
 
-/// Sum of squares in double: the partial sums, then a binary tree with strides 128 .. 1.
-LS_HD double sum_of_squares(const float* values, std::int64_t n) {
-  double partial[kSquareParts];
-  for (int i = 0; i < kSquareParts; ++i) partial[i] = part_of_squares(values, n, i);
+/// The partial sums joined: a binary tree with strides 128 .. 1; destroys them.
+LS_HD double tree_of_squares(double (&partial)[kSquareParts]) {
   for (int stride = kSquareParts / 2; stride >= 1; stride /= 2) {
     for (int i = 0; i < stride; ++i) partial[i] += partial[i + stride];
   }
   return partial[0];
 }
+
+/// Sum of squares in double.
+///
+/// Result: bitwise. The square of a float is exact in double, so that it makes no difference
+///         whether it is fused with the addition.
+LS_HD double sum_of_squares(const float* values, std::int64_t n) {
+  double partial[kSquareParts];
+  for (int i = 0; i < kSquareParts; ++i) partial[i] = part_of_squares(values, n, i);
+  return tree_of_squares(partial);
+}
+
+/// Numbers of a part of a long sum of squares: sum_of_squares() of each part, then the parts in
+/// ascending order, so that they can be summed side by side.
+inline constexpr std::int64_t kSquareChunk = 8192;
 
 }  // namespace lockstep

@@ -93,6 +93,14 @@ struct ReturnSums {
   bool saturated = false;
   float largest = 0;  // max |value|
 };
+LS_HD void merge(ReturnSums& into, const ReturnSums& from) {
+  into.count += from.count;
+  into.sum += from.sum;
+  into.squares_low += from.squares_low;
+  into.squares_high += from.squares_high;
+  into.saturated |= from.saturated;
+  into.largest = max(into.largest, from.largest);
+}
 
 template <class Real>
 struct ReturnArgs {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernels/fixed_point.h"
+#include "kernels/object_tables.h"
 #include "kernels/optimizer.h"
 #include "kernels/reinforce_grad.h"
 #include "kernels/trajectory.h"
@@ -113,6 +114,19 @@ LS_HD void set_gradient_scales(const UpdatePlan& plan, const Moments& m, float l
     const double limit = i < plan.O ? plan.observation_limit[i] : 1.0;
     args.scale[i] = scale_for_bound(slope * limit) * drop;
   }
+  args.loss_scale = scale_for_bound(advantage * static_cast<double>(kMaxNegLogProb) + 1e-30);
+  args.entropy_scale = plan.entropy_scale;
+}
+
+/// The same for a table policy; its scale has three bits more.
+LS_HD void set_table_scales(const UpdatePlan& plan, const Moments& m, float largest,
+                            int bits_dropped, TableGradientArgs& args) {
+  args.mean = static_cast<float>(m.mean);
+  args.inv_std = static_cast<float>(m.inv_std);
+  args.entropy_coef = static_cast<float>(plan.entropy_coef);
+  const double advantage = largest_advantage(m, largest) * (1 + 1e-5);
+  args.scale = table_gradient_scale(advantage + plan.entropy_coef * plan.entropy_slope + 1e-30,
+                                    bits_dropped);
   args.loss_scale = scale_for_bound(advantage * static_cast<double>(kMaxNegLogProb) + 1e-30);
   args.entropy_scale = plan.entropy_scale;
 }

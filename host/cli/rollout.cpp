@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -81,7 +82,11 @@ Engine make_engine(Config config, const std::string& policy) {
 
 void save(const std::string& path, const Trajectory& t) {
   NpzWriter archive(path);
-  archive.add("obs", {t.T, t.N, t.O}, t.obs);
+  if (t.pictures.empty()) {
+    archive.add("obs", {t.T, t.N, t.O}, t.obs);
+  } else {
+    archive.add("obs", NpyType::kInt8, {t.T, t.N, t.O}, std::as_bytes(std::span(t.pictures)));
+  }
   if (!t.logits.empty()) archive.add("logits", {t.T, t.N, t.Z}, t.logits);
   archive.add("action", {t.T, t.N}, t.action);
   archive.add("reward", {t.T, t.N}, t.reward);

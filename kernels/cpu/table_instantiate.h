@@ -3,6 +3,7 @@
 // the environment's, and uses LS_INSTANTIATE_TABLES(name, Type).
 #pragma once
 
+#include "kernels/cpu/launchers.h"
 #include "kernels/cpu/returns.h"
 #include "kernels/cpu/table_gradient.h"
 #include "kernels/cpu/table_returns.h"
@@ -13,6 +14,8 @@
 #include "kernels/cpu/table_lanes_avx512.h"
 #elif defined(LS_ISA_AVX2)
 #include "kernels/cpu/table_lanes_avx2.h"
+#else
+#include "kernels/cpu/episode_player.h"
 #endif
 
 namespace lockstep::cpu {
@@ -48,6 +51,10 @@ struct TableBatch {
   static void optimize(const OptimizerArgs& args, std::int64_t n, const float* grad,
                        float* parameter, float* m, float* v) {
     table_optimize<F>(args, n, grad, parameter, m, v);
+  }
+  static double squares(std::int64_t n, const float* values) { return table_squares<F>(n, values); }
+  static std::uint32_t largest(std::int64_t n, const float* values) {
+    return table_largest<F>(n, values);
   }
   static void build(const TableShape& shape, const TableLists& lights, const float* weights,
                     int first, int end, float* rows) {
@@ -91,6 +98,8 @@ int table_pixels(int row, std::uint16_t* pixel) {
                                            LS_TABLE_BATCH(Type)::accumulate, \
                                            LS_TABLE_BATCH(Type)::finish,     \
                                            LS_TABLE_BATCH(Type)::optimize,   \
+                                           LS_TABLE_BATCH(Type)::squares,    \
+                                           LS_TABLE_BATCH(Type)::largest,    \
                                            LS_TABLE_BATCH(Type)::build};     \
   }
 
@@ -98,14 +107,29 @@ int table_pixels(int row, std::uint16_t* pixel) {
 #define LS_INSTANTIATE_TABLES(name, Type) LS_INSTANTIATE_TABLE_BATCH(name, Type)
 #else
 // The baseline unit also brings what exists once per environment.
-#define LS_INSTANTIATE_TABLES(name, Type)                                   \
-  LS_INSTANTIATE_TABLE_BATCH(name, Type)                                    \
-  namespace lockstep::cpu {                                                 \
-  extern const TableFacts table_facts_##name;                               \
-  const TableFacts table_facts_##name = {                                   \
-      Type::kName,         {Type::kPixels, Type::kRows, Type::kObjects, 0}, \
-      Type::kSide,         Type::kMaxEpisodeSteps,                          \
-      Type::kMaxAbsReward, Type::kMaxRowPixels,                             \
-      table_pixels<Type>};                                                  \
+#define LS_INSTANTIATE_TABLES(id, Type)                                                      \
+  LS_INSTANTIATE_TABLE_BATCH(id, Type)                                                       \
+  namespace lockstep::cpu {                                                                  \
+  static const TableFacts tables_of_##id = {{Type::kPixels, Type::kRows, Type::kObjects, 0}, \
+                                            Type::kSide,                                     \
+                                            Type::kFrames,                                   \
+                                            Type::kMaxEpisodeFrames,                         \
+                                            Type::kMaxRowPixels,                             \
+                                            table_pixels<Type>};                             \
+  extern const EnvironmentFacts environment_facts_##id;                                      \
+  const EnvironmentFacts environment_facts_##id = {                                          \
+      .name = Type::kName,                                                                   \
+      .summary = Type::kSummary,                                                             \
+      .state_size = 0,                                                                       \
+      .observation_size = Type::kPixels,                                                     \
+      .num_actions = 2,                                                                      \
+      .max_episode_steps = Type::kMaxEpisodeFrames / Type::kFrames,                          \
+      .min_episode_steps = 1,                                                                \
+      .constant_reward = false,                                                              \
+      .max_abs_reward = Type::kMaxAbsReward,                                                 \
+      .observation_limit = nullptr,                                                          \
+      .replay = {},                                                                          \
+      .watch = watch_facts<Type>(),                                                          \
+      .tables = &tables_of_##id};                                                            \
   }
 #endif

@@ -29,17 +29,20 @@ struct TableOperations {
   void (*finish)(const TableFinishArgs&, int slice, const std::int64_t* sums);
   void (*optimize)(const OptimizerArgs&, std::int64_t n, const float* grad, float* parameter,
                    float* m, float* v);
+  /// sum_of_squares().
+  double (*squares)(std::int64_t n, const float* values);
+  /// The largest magnitude of n numbers, as the bits of a float; NaN is above all.
+  std::uint32_t (*largest)(std::int64_t n, const float* values);
   void (*build)(const TableShape&, const TableLists& lights, const float* weights, int first,
                 int end, float* rows);
 };
 
-/// Constants of an environment of objects, for the host.
+/// Constants of an environment of objects beside its EnvironmentFacts, for the host.
 struct TableFacts {
-  const char* name;
-  TableShape shape;  // hidden = 0
-  int side;          // the picture is side x side
-  int max_episode_steps;
-  float max_abs_reward;
+  TableShape shape;        // hidden = 0
+  int side;                // the picture is side x side
+  int frames;              // of a step without options
+  int max_episode_frames;  // GameOptions::max_steps of an episode must not come to more
   int max_row_pixels;
   /// Writes the pixels of a row, ascending; returns how many.
   int (*pixels)(int row, std::uint16_t* pixel);

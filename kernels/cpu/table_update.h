@@ -3,7 +3,7 @@
 // instruction set.
 #pragma once
 
-#include "kernels/object_tables.h"
+#include "kernels/cpu/table_lanes.h"
 #include "kernels/optimizer.h"
 
 namespace lockstep::cpu {
@@ -31,6 +31,42 @@ void table_optimize(const OptimizerArgs& args, std::int64_t n, const float* grad
     case OptimizerRule::kRmsprop:
       return table_optimize_rule<F, OptimizerRule::kRmsprop>(args, n, grad, parameter, m, v);
   }
+}
+
+/// sum_of_squares(), its partial sums side by side.
+///
+/// Result: bitwise
+template <class F>
+double table_squares(std::int64_t n, const float* values) {
+  using D = typename TableLanes<F>::D;
+  constexpr int W = Lanes<F>::W;
+  alignas(64) double partial[kSquareParts] = {};
+  std::int64_t i = 0;
+  for (; i + kSquareParts <= n; i += kSquareParts) {
+    for (int part = 0; part < kSquareParts; part += W) {
+      const D value = TableLanes<F>::widen(Lanes<F>::load(values + i + part));
+      store(partial + part, TableLanes<F>::load(partial + part) + value * value);
+    }
+  }
+  for (int part = 0; i + part < n; ++part) {
+    const double value = static_cast<double>(values[i + part]);
+    partial[part] += value * value;
+  }
+  return tree_of_squares(partial);
+}
+
+/// The largest of n magnitudes.
+///
+/// Result: bitwise, the bits of a float without its sign: those of infinity are above those of all
+///         numbers, and NaN's above these.
+template <class F>
+std::uint32_t table_largest(std::int64_t n, const float* values) {
+  std::uint32_t largest = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, values[i]) & 0x7fffffffu;
+    largest = bits > largest ? bits : largest;
+  }
+  return largest;
 }
 
 /// Makes rows [first, end) of the table.

@@ -8,11 +8,12 @@
 
 #include "host/buffer.h"
 #include "host/parallel.h"
+#include "kernels/cpu/launchers.h"
 #include "kernels/cpu/table_launchers.h"
 #include "kernels/update_plan.h"
 
 namespace lockstep::cpu {
-extern const TableFacts table_facts_pong;
+extern const EnvironmentFacts environment_facts_pong;
 extern const TableOperations tables_pong_scalar, tables_pong_avx2, tables_pong_avx512;
 }  // namespace lockstep::cpu
 
@@ -45,7 +46,7 @@ struct TableGames {
 class TableRun {
  public:
   TableRun(const cpu::TableOperations& operations, const TableSettings& settings)
-      : ops(operations), set(settings), facts(cpu::table_facts_pong) {
+      : ops(operations), set(settings), facts(*cpu::environment_facts_pong.tables) {
     shape = facts.shape;
     shape.hidden = set.hidden;
     groups = (set.envs + kGroup - 1) / kGroup;
@@ -226,8 +227,8 @@ class TableRun {
   }
 
   float return_bound() const {
-    return set.reset_at_points ? facts.max_abs_reward
-                               : facts.max_abs_reward / (1 - std::min(set.gamma, 0.9999f));
+    const float most = cpu::environment_facts_pong.max_abs_reward;
+    return set.reset_at_points ? most : most / (1 - std::min(set.gamma, 0.9999f));
   }
   float return_scale() const { return scale_for_bound(static_cast<double>(return_bound())); }
 

@@ -1,0 +1,234 @@
+// Buffers, rollouts and the order of an update of a table policy; the learning half is
+// table_learn.cpp.
+#include "host/table_backend.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "host/errors.h"
+#include "host/parallel.h"
+
+namespace lockstep {
+
+TableRecord empty_table_record(const TableRecordShape& shape) {
+  TableRecord record{};
+  record.steps.groups = (shape.num_envs + kGroup - 1) / kGroup;
+  record.steps.T = shape.T;
+  return record;
+}
+
+void place_table_record(Arena& arena, const TableRecordShape& shape, TableRecord& record) {
+  const std::int64_t words = record.steps.groups * shape.T, lanes = words * kGroup;
+  if (shape.training) {
+    arena.place(record.steps.logits, lanes);
+    arena.place(record.steps.advantage, lanes);
+    arena.place(record.steps.action_bits, words);
+    arena.place(record.steps.terminated, words);
+    arena.place(record.steps.truncated, words);
+    arena.place(record.steps.valid, words);
+    arena.place(record.steps.steps, record.steps.groups);
+    arena.place(record.quantised, lanes);
+    arena.place(record.quantised_leak, shape.leaky ? lanes : 0);
+    arena.place(record.used, record.steps.groups * kGroup);
+  }
+  arena.place(record.reward, lanes);
+  arena.place(record.incoming, words);
+  arena.place(record.rows, lanes * shape.table.objects);
+  arena.place(record.active, lanes * shape.table.words());
+}
+
+TableBackend::TableBackend(const Config& config, const EnvironmentEntry& environment,
+                           const CpuTuning& tuning)
+    : config_(config),
+      environment_(&environment),
+      tuning_(tuning),
+      ops_(&table_operations_for(environment, tuning.isa)),
+      policy_(policy_shape(config, environment)),
+      table_(table_shape(*environment.facts->tables, policy_)),
+      leak_(config.activation == Activation::kLeakyRelu ? kLeak : 0.0f),
+      plan_(update_plan(config, *environment.facts)),
+      pixels_(*environment.facts->tables),
+      game_(game_options(config, environment, config.noops)) {
+  for (int i = 0; i < tuning_.threads; ++i) {
+    phi_.emplace_back(std::int64_t{kGroup} * table_.padded());
+    part_.emplace_back(std::int64_t{kGroup} * kTableParts).zero();
+    active_.emplace_back(std::int64_t{kGroup} * table_.words());
+  }
+}
+
+TableView TableBackend::view(const Network& network) const {
+  return {table_, network.rows.data(),
+          network.numbers.data() + std::int64_t{table_.pixels} * table_.padded(), leak_};
+}
+
+void TableBackend::build(Network& network) {
+  constexpr int kRows = 256;  // a task
+  parallel_for((table_.rows + kRows - 1) / kRows, tuning_.threads, [&](std::int64_t task, int) {
+    const int first = static_cast<int>(task) * kRows;
+    ops_->build(table_, pixels_.lights(), network.numbers.data(), first,
+                std::min(first + kRows, table_.rows), network.rows.data());
+  });
+}
+
+void TableBackend::upload(const TrainingState& state) {
+  const std::int64_t n = table_numbers(table_);
+  if (network_.numbers.size() == 0) {
+    network_ = {Buffer<float>(n), Buffer<float>(std::int64_t{table_.rows} * table_.padded())};
+    first_moment_ = Buffer<float>(n);
+    second_moment_ = Buffer<float>(n);
+  }
+  to_table_layout(table_, state.parameters, network_.numbers.data());
+  to_table_layout(table_, state.first_moment, first_moment_.data());
+  to_table_layout(table_, state.second_moment, second_moment_.data());
+  running_ = state;
+  lr_factor_ = state.lr_factor;
+  largest_parameter_ = ops_->largest(n, network_.numbers.data());
+  build(network_);
+}
+
+TrainingState TableBackend::download() const {
+  TrainingState state;
+  static_cast<RunningState&>(state) = running_;
+  state.lr_factor = lr_factor_;
+  state.parameters = from_table_layout(table_, network_.numbers.data());
+  state.first_moment = from_table_layout(table_, first_moment_.data());
+  state.second_moment = from_table_layout(table_, second_moment_.data());
+  return state;
+}
+
+void TableBackend::run_rollout(const TableRolloutArgs& args) {
+  parallel_for((args.num_envs + kGroup - 1) / kGroup, tuning_.threads,
+               [&](std::int64_t group, int thread) {
+                 const auto i = static_cast<std::size_t>(thread);
+                 ops_->rollout(args, group, {phi_[i].data(), part_[i].data(), active_[i].data()});
+               });
+}
+
+void TableBackend::rollout(std::uint32_t epoch) {
+  allocate_training();
+  TableRolloutArgs args{};
+  args.stream = {config_.seed, epoch};
+  args.num_envs = config_.envs;
+  args.T = record_.steps.T;
+  args.episodic = config_.horizon == 0;
+  args.choice = ActionChoice::kSample;
+  args.game = game_;
+  args.policy = view(network_);
+  args.record = record_;
+  args.score = score_.data();
+  args.length = length_.data();
+  args.episodes = episodes_.data();
+  run_rollout(args);
+}
+
+/// Scores and lengths of finished episodes, by environment, then time.
+void TableBackend::collect_episodes(UpdateResult& result) const {
+  if (config_.horizon == 0) {
+    result.scores.assign(score_.data(), score_.data() + config_.envs);
+    result.lengths.assign(length_.data(), length_.data() + config_.envs);
+    for (const std::int32_t length : result.lengths) result.steps += length;
+    return;
+  }
+  const Record<float>& r = record_.steps;
+  result.steps = config_.envs * config_.horizon;
+  for (std::int64_t env = 0; env < config_.envs; ++env) {
+    int first = 0, score = 0;
+    for (int t = 0; t < r.T; ++t) {
+      const std::int64_t step = env / kGroup * r.T + t;
+      score += record_.reward[step * kGroup + env % kGroup];
+      if ((((r.terminated[step] | r.truncated[step]) >> (env % kGroup)) & 1) == 0) continue;
+      result.scores.push_back(static_cast<float>(score));
+      result.lengths.push_back(t + 1 - first);
+      first = t + 1;
+      score = 0;
+    }
+  }
+}
+
+std::vector<UpdateResult> TableBackend::updates(std::uint32_t epoch, std::span<const double> lr) {
+  return {one_update(epoch, lr.front())};
+}
+
+UpdateResult TableBackend::one_update(std::uint32_t epoch, double lr) {
+  const RunningState before = running_;
+  try {
+    UpdateResult result;
+    rollout(epoch);
+    collect_episodes(result);
+    estimate();
+    if (config_.credit == Credit::kAll) result.cut_steps = result.steps - valid_steps_;
+    if (valid_steps_ == 0) return result;  // no episode finished, or none that counts
+    result.rescalings = gradient();
+    const double episodes = static_cast<double>(std::max<std::size_t>(result.scores.size(), 1));
+    result.policy_loss = FixedPoint::value(total_.loss, last_args_.loss_scale) / episodes;
+    result.entropy = FixedPoint::value(total_.entropy, last_args_.entropy_scale) /
+                     static_cast<double>(valid_steps_);
+    result.grad_norm = gradient_norm();
+    if (!std::isfinite(result.grad_norm)) throw NumericError(numeric_error::kGradient);
+    apply(lr, result.grad_norm);
+    return result;
+  } catch (...) {
+    running_ = before;
+    throw;
+  }
+}
+
+PlayResult TableBackend::play(const std::vector<float>& parameters, const PlayRequest& request,
+                              Record<float>* record) {
+  if (!request.random_policy) {
+    if (played_.numbers.size() == 0) {
+      played_ = {Buffer<float>(table_numbers(table_)),
+                 Buffer<float>(std::int64_t{table_.rows} * table_.padded())};
+    }
+    to_table_layout(table_, parameters, played_.numbers.data());
+    build(played_);
+  }
+  const std::int64_t lanes = (request.num_envs + kGroup - 1) / kGroup * kGroup;
+  Buffer<float> score(lanes);
+  Buffer<std::int32_t> length(lanes), episodes(lanes);
+  TableRolloutArgs args{};
+  args.stream = request.stream;
+  args.num_envs = request.num_envs;
+  args.T = request.T;
+  args.episodic = request.episodic;
+  args.choice = request.choice;
+  args.epsilon = request.epsilon;
+  args.random_policy = request.random_policy;
+  args.game = request.game;
+  args.policy = view(played_);
+  args.score = score.data();
+  args.length = length.data();
+  args.episodes = episodes.data();
+  Buffer<std::byte> memory;
+  const TableRecordShape shape{.num_envs = request.num_envs, .T = request.T, .table = table_};
+  if (record != nullptr) {
+    args.record = empty_table_record(shape);
+    args.record.steps = *record;
+    memory = Buffer<std::byte>(
+        arena_bytes([&](Arena& arena) { place_table_record(arena, shape, args.record); }));
+    Arena arena(memory.data());
+    place_table_record(arena, shape, args.record);
+  }
+  const auto start = std::chrono::steady_clock::now();
+  run_rollout(args);
+  PlayResult result;
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  result.score.assign(score.data(), score.data() + request.num_envs);
+  result.length.assign(length.data(), length.data() + request.num_envs);
+  result.episodes.assign(episodes.data(), episodes.data() + request.num_envs);
+  if (record != nullptr) {
+    const std::int64_t steps = record->groups * record->T * kGroup;
+    if (record->reward != nullptr) {
+      std::copy(args.record.reward, args.record.reward + steps, record->reward);
+    }
+    result.rows.assign(args.record.rows, args.record.rows + steps * table_.objects);
+  }
+  return result;
+}
+
+void TableBackend::step(const StepBuffers&) {
+  throw InvalidArgument("step: " + config_.env + " is not stepped by hand");
+}
+
+}  // namespace lockstep
