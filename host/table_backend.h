@@ -62,7 +62,7 @@ class TableBackend : public Backend {
   TableGradientArgs gradient_args(int bits_dropped) const;
   void collect_episodes(UpdateResult& result) const;
   UpdateResult one_update(std::uint32_t epoch, double lr);
-  double gradient_norm() const;
+  double gradient_norm();
   template <class Body>
   ReturnSums sum_over_groups(const Body& body);
 

@@ -6,6 +6,7 @@
 #include "host/errors.h"
 #include "host/parallel.h"
 #include "host/table_backend.h"
+#include "kernels/table_plan.h"
 
 namespace lockstep {
 namespace {
@@ -48,8 +49,7 @@ void TableBackend::allocate_training() {
   table_sums_.resize(static_cast<std::size_t>(tuning_.threads));
   lit_now_.resize(pixels_.lit.size());
   touched_.resize(static_cast<std::size_t>(table_.rows));
-  squares_.resize(
-      static_cast<std::size_t>((table_numbers(table_) + kSquareChunk - 1) / kSquareChunk));
+  squares_.resize(static_cast<std::size_t>(square_chunks(table_numbers(table_))));
 }
 
 template <class Body>
@@ -121,8 +121,7 @@ bool TableBackend::accumulate(const TableGradientArgs& args) {
   finish.policy = view(network_);
   finish.lit_by = {pixels_.lit_start.data(), lit_now_.data()};
   finish.weights = network_.numbers.data();
-  finish.unit = 1.0 / static_cast<double>(args.scale) /
-                static_cast<double>(std::max<std::int64_t>(episodes, 1));
+  finish.unit = table_unit(args.scale, episodes);
   finish.grad_weights = gradient_.data();
   finish.grad_output = gradient_.data() + std::int64_t{table_.pixels} * table_.padded();
   parallel_for(table_.slices(), tuning_.threads, [&](std::int64_t slice, int thread) {
@@ -155,17 +154,14 @@ std::span<const float> TableBackend::gradient_view() const {
   return {gradient_.data(), static_cast<std::size_t>(gradient_.size())};
 }
 
-double TableBackend::gradient_norm() const {
-  auto& squares = const_cast<std::vector<double>&>(squares_);
+double TableBackend::gradient_norm() {
   const std::int64_t n = gradient_.size();
-  parallel_for(static_cast<std::int64_t>(squares.size()), tuning_.threads,
-               [&](std::int64_t chunk, int) {
-                 const std::int64_t first = chunk * kSquareChunk;
-                 squares[static_cast<std::size_t>(chunk)] =
-                     ops_->squares(std::min(kSquareChunk, n - first), gradient_.data() + first);
-               });
+  parallel_for(square_chunks(n), tuning_.threads, [&](std::int64_t chunk, int) {
+    squares_[static_cast<std::size_t>(chunk)] =
+        ops_->squares(square_chunk_size(n, chunk), gradient_.data() + chunk * kSquareChunk);
+  });
   double sum = 0;
-  for (const double part : squares) sum += part;
+  for (const double part : squares_) sum += part;
   return std::sqrt(sum);
 }
 
