@@ -1,0 +1,8 @@
+// The table operations of the short Pong for the tests, scalar.
+#define LS_ISA_SCALAR 1
+#include "kernels/cpu/table_instantiate.h"
+
+#include "tests/support/short_pong.h"
+
+LS_INSTANTIATE_TABLE_BATCH(short_pong, lockstep::test::ShortPong)
+LS_INSTANTIATE_TABLE_BATCH(rail_pong, lockstep::test::RailPong)
