@@ -20,7 +20,7 @@ struct TableLaunchShape {
   std::int32_t block;            // threads of a block: a multiple of 32, at most kMaxBlock
   std::int32_t envs_per_warp;    // of a rollout: 1, 2, 4 or 8
   std::int32_t gradient_block;   // of accumulate(): a multiple of 32, at most kMaxGradientBlock
-  std::int32_t multiprocessors;  // of the device: blocks of accumulate() that run at once
+  std::int32_t multiprocessors;  // of the device
 };
 inline constexpr int kMaxGradientBlock = 1024;
 
@@ -95,10 +95,10 @@ struct TableOperations {
   cudaError_t (*accumulate)(const TableUpdateArgs& args, const TableLaunchShape& shape,
                             cudaStream_t);
   /// Gradient, its norm, and whether the update goes on.
-  cudaError_t (*finish)(const TableUpdateArgs& args, cudaStream_t);
+  cudaError_t (*finish)(const TableUpdateArgs& args, const TableLaunchShape& shape, cudaStream_t);
   /// The step, the new table, log and state.
-  cudaError_t (*optimise)(const TableUpdateArgs& args, cudaStream_t);
-  cudaError_t (*build)(const TableBuildArgs& args, cudaStream_t);
+  cudaError_t (*optimise)(const TableUpdateArgs& args, const TableLaunchShape& shape, cudaStream_t);
+  cudaError_t (*build)(const TableBuildArgs& args, const TableLaunchShape& shape, cudaStream_t);
 };
 
 }  // namespace lockstep::cuda

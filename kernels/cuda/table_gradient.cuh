@@ -1,0 +1,234 @@
+// The sums A of a table policy's gradient: e_t - e_{t+1} of every step, added to the rows it shows.
+//
+// Mapping: a block takes kUnits units, of which it keeps the sums of all rows in shared memory, and
+// a part of the batch; a thread takes an environment and a chunk of time, which it walks backwards
+// with e_{t+1} in registers. Sums lie unit by unit, so that the rows of a warp's environments are
+// spread over the banks.
+//
+// Sums in shared memory have 32 bits and may wrap round: the addition that wraps sees it, by the
+// old value that it gets back, and carries 2^32 to the sums of 64 bits in global memory. So no
+// order of steps, and no number of them, can change a bit.
+//
+// Bytes a step and block: 4 of g, 4 of activity, 2 an object; the blocks of a part read the same
+// steps at about the same time, most of them from the cache. Limiter: issue, and the banks.
+// budget: table_accumulate_kernel<.*> registers<=64 spills<=0
+#pragma once
+
+#include "kernels/cuda/table_steps.cuh"
+
+namespace lockstep::cuda {
+
+/// What a block of accumulate() sums.
+template <class E>
+struct TableShare {
+  static constexpr int kMostShared = 227 * 1024;  // bytes a block can have
+  static constexpr int kFit = kMostShared / static_cast<int>(sizeof(std::int32_t)) / E::kRows;
+  static constexpr int kUnits = kFit < 8 ? kFit : 8;
+  static constexpr int kNumbers = kUnits * E::kRows;
+  static constexpr int kShared = kNumbers * static_cast<int>(sizeof(std::int32_t));
+  static_assert(kUnits >= 1);
+};
+
+/// What a thread reads of a step: g for active and other units, the words of activity bits that
+/// hold the block's units, the rows.
+template <int k>
+struct TableTerms {
+  std::int32_t active, other;
+  std::uint32_t word, next;
+  std::int32_t row[k];
+};
+
+/// Where the block's units are among the words of activity bits.
+struct TableBits {
+  int word, shift;
+  bool straddles;  // they go on in the next word
+
+  __device__ TableBits(const TableShape& shape, int first, int units)
+      : word(first / 32), shift(first % 32) {
+    straddles = shift + units > 32 && word + 1 < shape.words();
+  }
+};
+
+/// Reads the steps of one environment, one after another from `t` on backwards.
+template <class E, bool kLeaky>
+class TableReader {
+ public:
+  __device__ TableReader(const TableSteps& steps, const TableBits& bits, int t) : bits_(bits) {
+    const TableRecord& table = steps.args.rollout.record;
+    const std::int64_t step = steps.pack.group * table.steps.T + t;
+    words_ = steps.args.rollout.policy.shape.words();
+    quantised_ = table.quantised + step * kGroup + steps.pack.lane;
+    if (kLeaky) leaked_ = table.quantised_leak + step * kGroup + steps.pack.lane;
+    active_ = table.active + (step * words_ + bits.word) * kGroup + steps.pack.lane;
+    rows_ = table.rows + step * E::kObjects * kGroup + steps.pack.lane;
+  }
+  __device__ void read(TableTerms<E::kObjects>& terms) {
+    terms.active = *quantised_;
+    terms.other = kLeaky ? *leaked_ : 0;
+    terms.word = *active_;
+    terms.next = bits_.straddles ? active_[kGroup] : 0u;
+    LS_UNROLL
+    for (int i = 0; i < E::kObjects; ++i) terms.row[i] = rows_[i * kGroup];
+    quantised_ -= kGroup;
+    if (kLeaky) leaked_ -= kGroup;
+    active_ -= words_ * kGroup;
+    rows_ -= E::kObjects * kGroup;
+  }
+
+ private:
+  TableBits bits_;
+  int words_;
+  const std::int32_t* quantised_;
+  const std::int32_t* leaked_ = nullptr;
+  const std::uint32_t* active_;
+  const std::uint16_t* rows_;
+};
+
+inline constexpr std::int64_t kTurn = std::int64_t{1} << 32;  // of a sum of 32 bits
+
+/// Adds `change` to the sums of one row; `carried` are the block's units of it in global memory.
+template <class E>
+__device__ inline void add_to_row(std::int32_t* sums, int row,
+                                  const std::int32_t (&change)[TableShare<E>::kUnits],
+                                  unsigned long long* carried, int units) {
+  constexpr int kUnits = TableShare<E>::kUnits;
+  std::int32_t wrapped[kUnits];  // negative: it has
+  std::int32_t any_wrapped = 0;
+  // a change of 0 is added too: to step over it would take longer
+  LS_UNROLL
+  for (int u = 0; u < kUnits; ++u) {
+    const auto old = as_unsigned(atomicAdd(&sums[u * E::kRows + row], change[u]));
+    const std::uint32_t sum = old + as_unsigned(change[u]);
+    wrapped[u] = as_signed((old ^ sum) & (as_unsigned(change[u]) ^ sum));
+    any_wrapped |= wrapped[u];
+  }
+  if (any_wrapped >= 0) return;
+  std::uint32_t carries = 0, down = 0;  // bit: unit
+  LS_UNROLL
+  for (int u = 0; u < kUnits; ++u) {
+    carries |= (as_unsigned(wrapped[u]) >> 31) << u;
+    down |= (as_unsigned(change[u]) >> 31) << u;
+  }
+  for (carries &= (1u << units) - 1; carries != 0; carries &= carries - 1) {
+    const int u = __ffs(static_cast<int>(carries)) - 1;
+    add_signed(carried + u, ((down >> u) & 1u) != 0 ? -kTurn : kTurn);
+  }
+}
+
+/// One walk of a thread: the steps of an environment in a chunk of time.
+template <class E, bool kLeaky>
+__device__ inline void accumulate_steps(const TableSteps& steps, const TableBits& bits, int first,
+                                        int units, std::int32_t* sums) {
+  constexpr int kUnits = TableShare<E>::kUnits;
+  constexpr int k = E::kObjects;
+  const TableUpdateArgs& args = steps.args;
+  const std::int64_t padded = args.rollout.policy.shape.padded();
+  const auto bits_of = [&](const TableTerms<k>& terms) {
+    const std::uint64_t pair = std::uint64_t{terms.next} << 32 | terms.word;
+    return static_cast<std::uint32_t>(pair >> bits.shift);  // the block's units from bit 0 on
+  };
+
+  TableTerms<k> now, terms{};
+  const bool cut = steps.end < steps.length;  // there is a step after the chunk
+  TableReader<E, kLeaky> reader(steps, bits, cut ? steps.end : steps.end - 1);
+  if (cut) reader.read(terms);
+  std::int32_t later[kUnits];  // e_{t+1}
+  LS_UNROLL
+  for (int u = 0; u < kUnits; ++u) {
+    later[u] = ((bits_of(terms) >> u) & 1u) != 0 ? terms.active : terms.other;
+  }
+  bool had = (terms.active | terms.other) != 0;
+  reader.read(terms);
+  for (int left = steps.end - steps.first; left > 0; --left) {
+    now = terms;
+    if (left > 1) reader.read(terms);  // on its way while this one is added
+    const bool has = (now.active | now.other) != 0;
+    if (!has && !had) continue;  // no changes
+    had = has;
+    const std::uint32_t active = bits_of(now);
+    std::int32_t change[kUnits];
+    LS_UNROLL
+    for (int u = 0; u < kUnits; ++u) {
+      const std::int32_t e = ((active >> u) & 1u) != 0 ? now.active : now.other;
+      change[u] = e - later[u];
+      later[u] = e;
+    }
+    LS_UNROLL
+    for (int i = 0; i < k; ++i) {
+      if (now.row[i] == 0) continue;  // lights nothing
+      add_to_row<E>(sums, now.row[i], change, args.sums + now.row[i] * padded + first, units);
+    }
+  }
+}
+
+/// Block x sums the units of slice x mod slices over part x / slices of the batch.
+template <class E, bool kLeaky>
+LS_KERNEL(kMaxGradientBlock)
+table_accumulate_kernel(const __grid_constant__ TableUpdateArgs args, int slices, int chunk) {
+  using Share = TableShare<E>;
+  LS_DYNAMIC_SHARED(std::int32_t, sums);  // [kUnits][R]
+  if (args.state->stop != Stop::kRunning || !args.step->learn || args.totals->saturated != 0) {
+    return;  // the whole grid
+  }
+  const TableShape& shape = args.rollout.policy.shape;
+  const int thread = static_cast<int>(threadIdx.x), threads = static_cast<int>(blockDim.x);
+  const int first = static_cast<int>(blockIdx.x) % slices * Share::kUnits;
+  const int left = shape.padded() - first;
+  const int units = left < Share::kUnits ? left : Share::kUnits;
+  for (int i = thread; i < Share::kNumbers; i += threads) sums[i] = 0;
+  __syncthreads();
+
+  // of a thread: an environment and a chunk; a record with 2^31 of them does not fit a device
+  const auto lanes = static_cast<unsigned>(args.rollout.record.steps.groups) * kGroup;
+  const auto size = static_cast<unsigned>(chunk);
+  const unsigned items =
+      lanes * ((static_cast<unsigned>(args.rollout.record.steps.T) + size - 1) / size);
+  const TableBits bits(shape, first, units);
+  const unsigned part = blockIdx.x / static_cast<unsigned>(slices);
+  const unsigned stride = gridDim.x / static_cast<unsigned>(slices) * blockDim.x;
+  for (unsigned item = part * blockDim.x + threadIdx.x; item < items; item += stride) {
+    const TableSteps steps(args, item % lanes, static_cast<int>(item / lanes * size), chunk);
+    if (steps.first < steps.end) accumulate_steps<E, kLeaky>(steps, bits, first, units, sums);
+  }
+  __syncthreads();
+
+  for (int i = thread; i < Share::kNumbers; i += threads) {
+    const int row = i / Share::kUnits, u = i % Share::kUnits;
+    const std::int32_t sum = sums[u * E::kRows + row];
+    if (sum == 0 || u >= units) continue;
+    add_signed(args.sums + std::int64_t{row} * shape.padded() + first + u, sum);
+  }
+}
+
+/// Adds e_t - e_{t+1} of every step to the rows that it shows: args.sums.
+///
+/// Shapes: reads quantised, quantised_leak, active and rows of the record, length [16 G]. Row 0 is
+///         left alone.
+/// Result: bitwise equal to the CPU's for every launch shape: integers
+/// Stream: asynchronous, after weigh()
+/// Errors: those of the launch
+template <class E>
+cudaError_t table_accumulate(const TableUpdateArgs& args, const TableLaunchShape& shape,
+                             cudaStream_t stream) {
+  using Share = TableShare<E>;
+  const TableRecord& record = args.rollout.record;
+  const int chunk = table_chunk(record);
+  const int slices = (args.rollout.policy.shape.padded() + Share::kUnits - 1) / Share::kUnits;
+  const std::int64_t chunks = (record.steps.T + chunk - 1) / chunk;
+  const std::int64_t items = record.steps.groups * kGroup * chunks;
+  // a block fills a multiprocessor; not more parts than there are steps for
+  const std::int64_t most = (items + shape.gradient_block - 1) / shape.gradient_block;
+  std::int64_t parts = shape.multiprocessors / slices;
+  parts = parts > most ? most : parts;
+  parts = parts < 1 ? 1 : parts;
+  const auto kernel = args.rollout.policy.leak == 0 ? table_accumulate_kernel<E, false>
+                                                    : table_accumulate_kernel<E, true>;
+  const cudaError_t status =
+      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, Share::kShared);
+  if (status != cudaSuccess) return status;
+  return launch("table_accumulate", kernel, dim3(static_cast<unsigned>(slices * parts)),
+                dim3(static_cast<unsigned>(shape.gradient_block)), Share::kShared, stream, args,
+                slices, chunk);
+}
+
+}  // namespace lockstep::cuda
