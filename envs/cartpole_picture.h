@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 
 #include "envs/cartpole.h"
 #include "envs/picture.h"

@@ -30,10 +30,11 @@ struct TypeRow {
   std::size_t size;
 };
 
-constexpr std::array<TypeRow, 7> kTypes = {{{NpyType::kBool, "bool", "|b1", 1},
+constexpr std::array<TypeRow, 8> kTypes = {{{NpyType::kBool, "bool", "|b1", 1},
                                             {NpyType::kUint8, "uint8", "|u1", 1},
                                             {NpyType::kInt8, "int8", "|i1", 1},
                                             {NpyType::kInt32, "int32", "<i4", 4},
+                                            {NpyType::kUint32, "uint32", "<u4", 4},
                                             {NpyType::kInt64, "int64", "<i8", 8},
                                             {NpyType::kFloat32, "float32", "<f4", 4},
                                             {NpyType::kFloat64, "float64", "<f8", 8}}};
@@ -123,9 +124,10 @@ class HeaderParser {
     for (const TypeRow& row : kTypes) {
       if (row.descr == descr) return row.type;
     }
-    reject(where_,
-           "dtype '" + printable(descr) +
-               "'; bool, uint8, int8, int32, int64, float32, float64, little-endian are read");
+    reject(
+        where_,
+        "dtype '" + printable(descr) +
+            "'; bool, uint8, int8, int32, uint32, int64, float32, float64, little-endian are read");
   }
   bool boolean() {
     skip_space();
@@ -237,6 +239,8 @@ void visit_any(const NpyArray& array, Visit visit) {
       return visit_items<std::int8_t>(array, visit);
     case NpyType::kInt32:
       return visit_items<std::int32_t>(array, visit);
+    case NpyType::kUint32:
+      return visit_items<std::uint32_t>(array, visit);
     case NpyType::kInt64:
       return visit_items<std::int64_t>(array, visit);
     case NpyType::kFloat32:

@@ -17,7 +17,7 @@
 
 namespace lockstep {
 
-enum class NpyType { kBool, kUint8, kInt8, kInt32, kInt64, kFloat32, kFloat64 };
+enum class NpyType { kBool, kUint8, kInt8, kInt32, kUint32, kInt64, kFloat32, kFloat64 };
 
 std::size_t npy_item_size(NpyType type);        // bytes
 std::string_view npy_type_name(NpyType type);   // NumPy's, e.g. "float32"

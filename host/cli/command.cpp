@@ -95,9 +95,10 @@ Config Arguments::config() const {
 }
 
 std::span<const Command> commands() {
-  static const std::array<Command, 9> all = {kTrainCommand,  kEvalCommand,  kRolloutCommand,
-                                             kReplayCommand, kPlotCommand,  kListCommand,
-                                             kInfoCommand,   kBenchCommand, kCompletionCommand};
+  static const std::array<Command, 11> all = {kTrainCommand,  kEvalCommand,      kRolloutCommand,
+                                              kReplayCommand, kPlotCommand,      kViewCommand,
+                                              kRenderCommand, kListCommand,      kInfoCommand,
+                                              kBenchCommand,  kCompletionCommand};
   return all;
 }
 

@@ -87,6 +87,6 @@ std::span<const Command> commands();
 const Command* find_command(std::string_view name);
 
 extern const Command kTrainCommand, kEvalCommand, kRolloutCommand, kReplayCommand, kPlotCommand,
-    kListCommand, kInfoCommand, kBenchCommand, kCompletionCommand;
+    kViewCommand, kRenderCommand, kListCommand, kInfoCommand, kBenchCommand, kCompletionCommand;
 
 }  // namespace lockstep::cli

@@ -3,13 +3,20 @@
 
 #include <unistd.h>
 
+#include <atomic>
+
 namespace lockstep::cli {
 namespace {
 
 volatile std::sig_atomic_t stop_signal = 0;
+std::atomic<void (*)()> last_act = nullptr;
+static_assert(decltype(last_act)::is_always_lock_free);  // so that a handler may read it
 
 void on_signal(int signal) {
-  if (stop_signal != 0) _exit(128 + signal);
+  if (stop_signal != 0) {
+    if (void (*const act)() = last_act.load(); act != nullptr) act();
+    _exit(128 + signal);
+  }
   stop_signal = signal;
 }
 
@@ -24,6 +31,8 @@ const volatile std::sig_atomic_t* catch_stop_signals() {
   sigaction(SIGTERM, &action, nullptr);
   return &stop_signal;
 }
+
+void set_last_act(void (*act)()) { last_act.store(act); }
 
 int caught_signal() { return stop_signal; }
 
