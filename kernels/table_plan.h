@@ -2,9 +2,18 @@
 // a norm that many threads or blocks can share. Both backends evaluate these expressions.
 #pragma once
 
+#include "kernels/object_tables.h"
 #include "kernels/optimizer.h"
 
 namespace lockstep {
+
+/// Bits that the gradient's scale drops so that the sums of so many steps stay exact in double:
+/// kMaxTableSteps of them need none.
+LS_HD int table_bits(std::int64_t steps) {
+  int bits = 0;
+  while (steps > (kMaxTableSteps << bits)) ++bits;
+  return bits;
+}
 
 /// What an integer 1 of the sums is worth in the gradient: TableFinishArgs::unit.
 LS_HD double table_unit(float scale, std::int64_t episodes) {

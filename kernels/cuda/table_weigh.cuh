@@ -18,18 +18,29 @@ namespace lockstep::cuda {
 template <int kBlock>
 LS_KERNEL(kBlock)
 table_scalars_kernel(const __grid_constant__ TableUpdateArgs args) {
-  LS_SHARED(warps, std::int64_t[kBlock / kWarp]);
-  if (args.state->stop != Stop::kRunning) return;  // nobody has written it before the barrier below
-  std::int64_t episodes = 0;
+  LS_SHARED(warps, std::int64_t[kBlock / kWarp][2]);
+  if (args.state->stop != Stop::kRunning) return;  // nobody writes it before the barrier below
+  const Record<float>& record = args.rollout.record.steps;
+  std::int64_t episodes = 0, steps = 0;
   for (std::int64_t i = threadIdx.x; i < args.rollout.num_envs; i += kBlock) {
     episodes += args.rollout.episodes[i];
   }
+  for (std::int64_t i = threadIdx.x; i < record.groups; i += kBlock) {
+    steps += record.steps[i] * kGroup;
+  }
   episodes = warp_sum(episodes);
-  if (lane_index() == 0) warps[warp_in_block()] = episodes;
+  steps = warp_sum(steps);
+  if (lane_index() == 0) {
+    warps[warp_in_block()][0] = episodes;
+    warps[warp_in_block()][1] = steps;
+  }
   __syncthreads();
   if (threadIdx.x != 0) return;
-  episodes = 0;
-  for (const std::int64_t of_warp : warps) episodes += of_warp;
+  episodes = steps = 0;
+  for (const auto& of_warp : warps) {
+    episodes += of_warp[0];
+    steps += of_warp[1];
+  }
   const ReturnSums returns = load_sums(*args.returns);
   const ReturnSums advantages = load_sums(*args.advantages);
   if (returns.saturated || advantages.saturated) {
@@ -42,7 +53,7 @@ table_scalars_kernel(const __grid_constant__ TableUpdateArgs args) {
   step.gradient.shape = args.rollout.policy.shape;
   step.gradient.leak = args.rollout.policy.leak;
   set_table_scales(args.plan, normalisation(args.plan, advantages), advantages.largest,
-                   args.state->bits_dropped, step.gradient);
+                   table_bits(steps) + args.state->bits_dropped, step.gradient);
   step.unit = table_unit(step.gradient.scale, episodes);
   step.running = args.state->running;
   step.log = {episodes, returns.count, 0.0, 0.0, 0.0, args.state->bits_dropped};
