@@ -96,6 +96,16 @@ struct Engine::Impl {
            (c.resume.empty() || !has_checkpoint(std::filesystem::path(c.resume) / "checkpoints"));
   }
 
+  /// What evaluate() plays. Errors: InvalidArgument for options out of range.
+  PlayRequest evaluation(const EvalOptions& options) const;
+
+  /// Errors: InvalidArgument for what object tables cannot express.
+  void require_exact_pictures() const {
+    require(!config.max_pool,
+            "--max-pool: the maximum of two frames is no sum of objects; use --math dense, which "
+            "eval and rollout have");
+  }
+
   Config config;
   const EnvironmentEntry& environment;
   const cpu::EnvironmentFacts& facts;
