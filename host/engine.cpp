@@ -120,6 +120,7 @@ PlayRequest Engine::Impl::evaluation(const EvalOptions& options) const {
   require(options.noops >= 0 && options.noops <= kMaxNoops,
           "evaluate: noops must be in [0, " + std::to_string(kMaxNoops) + "]");
   require(options.epsilon >= 0 && options.epsilon <= 1, "evaluate: epsilon must be in [0, 1]");
+  if (options.math == Math::kExact) require_exact_pictures();
   PlayRequest request;
   request.num_envs = options.episodes;
   request.game = game_options(config, environment, options.noops);
@@ -148,6 +149,7 @@ EvalResult Engine::evaluate(const EvalOptions& options) {
 
 TrainResult Engine::train(const TrainHooks& hooks) {
   Impl& e = *impl_;
+  e.require_exact_pictures();
   TrainingState initial;
   initial.parameters = e.parameters;
   initial.first_moment.assign(e.parameters.size(), 0.0f);

@@ -27,7 +27,6 @@ void validate_game(const Config& c) {
     require(has, given + " is not offered by the pictures of " + c.env + "; use " + instead);
   };
   parse_frame_skip(c.frame_skip, Origin{"--frame-skip"});
-  need(!c.max_pool, "--max-pool: a maximum of two frames", "false, or eval --math dense");
   need(c.policy == PolicyKind::kMlp, "--policy: linear", "mlp");
   need(c.hidden <= kMaxTableHidden, "--hidden: " + std::to_string(c.hidden), "1 to 1024 units");
   need(c.dropout == 0, "--dropout: " + format_real(c.dropout), "0");

@@ -105,8 +105,7 @@ constexpr Option kTable[] = {
     {"dropout", "policy", real_below(0, 1), &Config::dropout,
      "probability of dropping a hidden unit while training"},
     {"init", "policy", one_of(kInits), enum_field<&Config::init>(),
-     "initial weights; kaiming_uniform is PyTorch's Linear default, normal has deviation "
-     "1/sqrt(inputs)"},
+     "initial weights; kaiming_uniform is PyTorch's Linear's, normal has variance 1 / inputs"},
     {"init-from", "policy", any_text(), &Config::init_from,
      "weights to start from: a safetensors file, checkpoint or run"},
 

@@ -75,6 +75,7 @@ RolloutResult Engine::rollout(const RolloutOptions& options) {
   require(options.steps >= 1 && options.steps < (std::int64_t{1} << 31),
           "rollout: steps must be in [1, 2^31)");
   require(options.repeats >= 1, "rollout: repeats must be at least 1");
+  if (options.math == Math::kExact) e.require_exact_pictures();
   PlayRequest request;
   request.num_envs = e.config.envs;
   request.T = static_cast<std::int32_t>(options.steps);

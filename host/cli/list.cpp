@@ -72,7 +72,10 @@ void print_as_json() {
   }
   json recipe_list = json::array();
   for (const Recipe& recipe : recipes()) {
-    json item = {{"name", recipe.name}, {"summary", recipe.summary}, {"values", json::object()}};
+    json item = {{"name", recipe.name},
+                 {"env", recipe.env.empty() ? "cartpole" : recipe.env},
+                 {"summary", recipe.summary},
+                 {"values", json::object()}};
     for (const auto& [name, value] : recipe.values) item["values"][std::string(name)] = value;
     recipe_list.push_back(item);
   }
@@ -96,7 +99,11 @@ int run(const Arguments& arguments) {
   text += "policies\n";
   for (const Group& group : policies()) text += result_line(group.name, defaults_text(group));
   text += "recipes\n";
-  for (const Recipe& recipe : recipes()) text += result_line(recipe.name, recipe.summary);
+  for (const Recipe& recipe : recipes()) {
+    text += result_line(recipe.name, recipe.env.empty()
+                                         ? std::string(recipe.summary)
+                                         : fmt::format("{}: {}", recipe.env, recipe.summary));
+  }
   text += "optimizers\n";
   for (const Group& group : optimizers()) text += result_line(group.name, defaults_text(group));
   print(text);

@@ -42,7 +42,8 @@ std::string epilogue() {
       "LS_LR_DECAY). A flag beats a variable beats the file beats the recipe beats the default.\n\n"
       "recipes:\n";
   for (const Recipe& recipe : recipes()) {
-    text += fmt::format("  {}: {}\n   ", recipe.name, recipe.summary);
+    const std::string of = recipe.env.empty() ? "" : fmt::format(" of {}", recipe.env);
+    text += fmt::format("  {}{}: {}\n   ", recipe.name, of, recipe.summary);
     std::size_t column = 3;
     for (const auto& [name, value] : recipe.values) {
       const std::string item = fmt::format(" {}={}", name, value);

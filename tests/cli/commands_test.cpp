@@ -229,7 +229,7 @@ TEST_F(CliTest, PlotDrawsARun) {
 TEST_F(CliTest, ListAndInfoTellWhatThereIs) {
   const json list = run_json({"list"}, "list");
   EXPECT_EQ(list.at("environments")[0].at("name"), "cartpole");
-  EXPECT_EQ(list.at("recipes").size(), 3u);
+  EXPECT_EQ(list.at("recipes").size(), 8u);
   EXPECT_EQ(list.at("optimizers").size(), 3u);
   EXPECT_THAT(run({"list"}).out, HasSubstr("adam          lr=0.03 beta1=0.9"));
   const json info = run_json({"info"}, "info");

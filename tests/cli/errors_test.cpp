@@ -45,7 +45,7 @@ TEST_F(CliErrorTest, UsageErrorsExitWith2) {
   EXPECT_EQ(error({"train", "--epocs", "3"}), "2 unknown option '--epocs'; the nearest is '--eps'");
   EXPECT_EQ(error({"--quiet", "train"}), "2 unknown option '--quiet'; the nearest is '--help'");
   EXPECT_EQ(error({"train", "cartpol"}),
-            "2 env: 'cartpol' is not one of cartpole; the nearest is 'cartpole'");
+            "2 env: 'cartpol' is not one of cartpole, pong; the nearest is 'cartpole'");
   EXPECT_EQ(error({"train", "cartpole", "pong"}), "2 unexpected argument 'pong'");
   EXPECT_EQ(error({"train", "--lr"}), "2 --lr: no value given");
   EXPECT_EQ(error({"train", "--lr="}), "2 --lr: no value after '='");

@@ -278,9 +278,11 @@ TEST(Engine, TrainingChangesThePolicyAndNothingElse) {
 
 TEST(Engine, ListsItsEnvironmentsAndItsBuild) {
   const auto list = list_environments();
-  ASSERT_THAT(list, SizeIs(1));
+  ASSERT_THAT(list, SizeIs(2));
   EXPECT_EQ(list[0].name, "cartpole");
   EXPECT_EQ(list[0].max_episode_steps, 500);
+  EXPECT_EQ(list[1].name, "pong");
+  EXPECT_EQ(list[1].observation_size, 6400);
   const BuildInfo info = build_info();
   EXPECT_THAT(info.backends, testing::ElementsAre("cpu"));
   EXPECT_GE(info.threads, 1);

@@ -20,6 +20,7 @@ using test::flag_error;
 using test::Pairs;
 using test::ScratchFolder;
 using test::thrown_by;
+using ::testing::Contains;
 using ::testing::HasSubstr;
 
 std::string write_file(const ScratchFolder& folder, const std::string& name,
@@ -193,17 +194,57 @@ TEST(RecipeTest, LimitsGiveWayToWhateverLimitIsSet) {
 
 TEST(RecipeTest, EveryRecipeResolvesAndIsAChoiceOfTheTable) {
   const auto choices = find_option("recipe")->value.choices;
-  ASSERT_EQ(choices.size(), recipes().size());
-  for (std::size_t i = 0; i < choices.size(); ++i) {
-    EXPECT_EQ(choices[i], recipes()[i].name);
-    EXPECT_FALSE(recipes()[i].summary.empty());
-    const Config config = resolve_config({{{"recipe", std::string(choices[i])}}, {}});
-    for (const auto& [name, text] : recipes()[i].values) {
+  std::set<std::string_view> used;
+  for (const Recipe& recipe : recipes()) {
+    EXPECT_THAT(choices, Contains(recipe.name));
+    used.insert(recipe.name);
+    EXPECT_FALSE(recipe.summary.empty());
+    const std::string env(recipe.env.empty() ? "cartpole" : recipe.env);
+    const Config config =
+        resolve_config({{{"env", env}, {"recipe", std::string(recipe.name)}}, {}});
+    for (const auto& [name, text] : recipe.values) {
       Config expected;
       set_option(expected, *find_option(name), text, Origin{"recipe"});
       EXPECT_EQ(option_text(config, *find_option(name)), option_text(expected, *find_option(name)));
     }
   }
+  EXPECT_EQ(used.size(), choices.size());
+}
+
+TEST(RecipeTest, BelongsToAnEnvironment) {
+  const auto error = [](const char* env, const char* recipe) {
+    return thrown_by([&] { resolve_config({{{"env", env}, {"recipe", recipe}}, {}}); });
+  };
+  EXPECT_EQ(error("cartpole", "sprint"),
+            "2 --recipe: 'sprint' is no recipe of cartpole; there is: fast, classic, linear");
+  EXPECT_EQ(error("pong", "linear"),
+            "2 --recipe: 'linear' is no recipe of pong; there is: fast, sprint, best, classic, "
+            "karpathy");
+  EXPECT_EQ(resolve_config({{{"env", "pong"}}, {}}).hidden, 200);
+  EXPECT_EQ(resolve_config({{}, {{"LS_ENV", "pong"}}}).returns, ReturnKind::kPoint);
+}
+
+TEST(ValidateTest, GamesAndNumbersHaveOptionsOfTheirOwn) {
+  const auto error = [](const char* env, const char* option, const char* text) {
+    return thrown_by([&] { resolve_config({{{"env", env}, {option, text}}, {}}); });
+  };
+  EXPECT_EQ(error("cartpole", "frame-skip", "2"),
+            "2 --frame-skip: cartpole is no game of frames and objects");
+  EXPECT_EQ(error("cartpole", "frame-skip", "4"), "nothing");
+  EXPECT_THAT(error("cartpole", "returns", "point"), HasSubstr("2 --returns: point is for games"));
+  EXPECT_THAT(error("cartpole", "credit", "incoming"), HasSubstr("2 --credit: cartpole is no"));
+  EXPECT_THAT(error("pong", "policy", "linear"),
+              HasSubstr("2 --policy: linear is not offered by the pictures of pong; use mlp"));
+  EXPECT_THAT(error("pong", "baseline", "time_mean"), HasSubstr("2 --baseline: time_mean is not"));
+  EXPECT_THAT(error("pong", "hidden", "1025"), HasSubstr("2 --hidden: 1025 is not offered"));
+  EXPECT_THAT(error("pong", "dropout", "0.5"), HasSubstr("2 --dropout: 0.5 is not offered"));
+  EXPECT_EQ(error("pong", "frame-skip", "0"), "2 --frame-skip: 0 is not in [1, 60]");
+  EXPECT_EQ(error("pong", "frame-skip", "4-2"),
+            "2 --frame-skip: '4-2' is empty; give A-B with A <= B");
+  EXPECT_THAT(error("pong", "frame-skip", "two"), HasSubstr("2 --frame-skip: 'two' is not an"));
+  EXPECT_EQ(error("pong", "frame-skip", "2-4"), "nothing");
+  EXPECT_EQ(error("pong", "repeat-action-probability", "1.5"),
+            "2 --repeat-action-probability: 1.5 is not in [0, 1]");
 }
 
 TEST(VariableTest, SetsTheOptionAndIsNamedInErrors) {
@@ -241,7 +282,7 @@ TEST(ValidateTest, ChecksEveryRangeOfAHandMadeConfig) {
   EXPECT_EQ(error([](Config& c) { c.optimizer = static_cast<OptimizerKind>(7); }),
             "2 optimizer: '7' is not one of adam, sgd, rmsprop; the nearest is 'sgd'");
   EXPECT_EQ(error([](Config& c) { c.env = "nowhere"; }),
-            "2 env: 'nowhere' is not one of cartpole; the nearest is 'cartpole'");
+            "2 env: 'nowhere' is not one of cartpole, pong; the nearest is 'pong'");
 }
 
 TEST(VariableTest, TheBlockSizeOfLsIsNotOurs) {
