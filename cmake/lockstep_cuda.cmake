@@ -82,10 +82,22 @@ function(lockstep_cuda_parts target compiler)
   set(folder "${CMAKE_CURRENT_BINARY_DIR}/${target}")
   set(sources)
   set(LIST_DECLARATIONS)
+  set(LIST_NUMBERS)
+  set(LIST_OBJECTS)
   foreach(ENV_NAME IN LISTS PLUGIN_ENVIRONMENTS)
     get_target_property(ENV_HEADER lockstep_env_${ENV_NAME} LS_HEADER)
     get_target_property(ENV_TYPE lockstep_env_${ENV_NAME} LS_TYPE)
-    configure_file("${LS_ENVIRONMENT_TEMPLATES}/environment_cuda.cu.in"
+    get_target_property(objects lockstep_env_${ENV_NAME} LS_OBJECTS)
+    set(template environment)
+    if(objects)
+      set(template object_environment)
+      string(APPEND LIST_DECLARATIONS "extern const TableOperations tables_${ENV_NAME};\n")
+      string(APPEND LIST_OBJECTS "&tables_${ENV_NAME}, ")
+    else()
+      string(APPEND LIST_DECLARATIONS "extern const Operations operations_${ENV_NAME};\n")
+      string(APPEND LIST_NUMBERS "&operations_${ENV_NAME}, ")
+    endif()
+    configure_file("${LS_ENVIRONMENT_TEMPLATES}/${template}_cuda.cu.in"
                    "${folder}/${ENV_NAME}.${extension}" @ONLY)
     list(APPEND sources "${folder}/${ENV_NAME}.${extension}")
     if(extension STREQUAL "cpp")
@@ -93,11 +105,7 @@ function(lockstep_cuda_parts target compiler)
       set_source_files_properties("${folder}/${ENV_NAME}.cpp" PROPERTIES COMPILE_OPTIONS
                                   "-Wno-uninitialized;-Wno-maybe-uninitialized")
     endif()
-    string(APPEND LIST_DECLARATIONS "extern const Operations operations_${ENV_NAME};\n")
   endforeach()
-  list(TRANSFORM PLUGIN_ENVIRONMENTS PREPEND "&operations_"
-       OUTPUT_VARIABLE LIST_NAMES)
-  list(JOIN LIST_NAMES ", " LIST_NAMES)
   configure_file("${LS_ENVIRONMENT_TEMPLATES}/cuda_environments.cpp.in"
                  "${folder}/environments.cpp" @ONLY)
   configure_file("${LS_ENVIRONMENT_TEMPLATES}/cuda_common.cu.in" "${folder}/common.${extension}"
@@ -105,7 +113,8 @@ function(lockstep_cuda_parts target compiler)
   configure_file("${LS_ENVIRONMENT_TEMPLATES}/cuda_dense.cu.in" "${folder}/dense.${extension}" @ONLY)
   list(APPEND sources "${folder}/environments.cpp" "${folder}/common.${extension}"
               "${folder}/dense.${extension}")
-  foreach(name cuda_backend cuda_blas cuda_buffers cuda_dense cuda_learn cuda_play)
+  foreach(name cuda_backend cuda_blas cuda_buffers cuda_dense cuda_environments cuda_learn
+               cuda_play cuda_table_backend cuda_table_learn cuda_updates)
     list(APPEND sources "${LS_ENVIRONMENT_TEMPLATES}/../host/${name}.cpp")
   endforeach()
 

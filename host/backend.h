@@ -41,9 +41,11 @@ struct UpdateResult {
 inline constexpr int kEvaluationNoops = 29;
 
 /// A configuration's options of a game; those of other environments mean nothing. Episodes start
-/// with up to `noops` frames without an action, a number that is drawn.
+/// with up to `noops` frames without an action, a number that is drawn. Those who read tables
+/// truncate an episode before the first frame that tables do not know, those who draw its pictures
+/// (`drawn`) at the game's own limit of frames.
 GameOptions game_options(const Config& config, const EnvironmentEntry& environment,
-                         std::int64_t noops);
+                         std::int64_t noops, bool drawn = false);
 /// Steps after which an episode is truncated.
 std::int32_t episode_limit(const GameOptions& options, const EnvironmentEntry& environment);
 
@@ -72,8 +74,9 @@ struct PlayRequest {
   ActionChoice choice = ActionChoice::kGreedy;
   float epsilon = 0;
   RandomStream stream{};
-  GameOptions game{};  // of a game; ignored elsewhere
-  bool dense = false;  // by the dense path (dense_policy.h) instead of the exact one
+  GameOptions game{};          // of a game; ignored elsewhere
+  bool dense = false;          // by the dense path (dense_policy.h) instead of the exact one
+  bool keep_pictures = false;  // PlayResult::pictures, of a game by the dense path
 };
 
 /// What a request says about a rollout; the policy, the record and where results go are still open.
@@ -88,6 +91,20 @@ inline RolloutArgs<float> rollout_args(const PlayRequest& request) {
   return args;
 }
 
+/// The same for a table policy.
+inline TableRolloutArgs table_rollout_args(const PlayRequest& request) {
+  TableRolloutArgs args{};
+  args.stream = request.stream;
+  args.num_envs = request.num_envs;
+  args.T = request.T;
+  args.episodic = request.episodic;
+  args.choice = request.choice;
+  args.epsilon = request.epsilon;
+  args.random_policy = request.random_policy;
+  args.game = request.game;
+  return args;
+}
+
 /// Results by environment; records in the layout of kernels/trajectory.h.
 struct PlayResult {
   std::vector<float> score;            // [N] sum of rewards over finished episodes
@@ -96,6 +113,7 @@ struct PlayResult {
   double seconds = 0;                  // in the kernels alone
   std::string library;                 // behind the dense path's products; empty: exact
   std::vector<std::uint16_t> rows;     // [G][T][k][16] of an environment of objects, if recorded
+  std::vector<std::int8_t> pictures;   // [T][N][P] of the dense path, if asked for: -1, 0, 1
 };
 
 class Backend {

@@ -1,9 +1,8 @@
-// What the CUDA backend is before it computes: environment, launch shape, state. The update is
+// What the CUDA backend is before it computes: environment, launch shape. The update is
 // cuda_learn.cpp, play() and step() are cuda_play.cpp.
 #include "host/cuda_backend.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "host/options.h"
 
@@ -39,13 +38,6 @@ int block_for(std::int64_t threads, int multiprocessors) {
 
 }  // namespace
 
-const Operations* find_operations(const char* environment) {
-  for (const Operations* operations : operations_list()) {
-    if (std::strcmp(operations->name, environment) == 0) return operations;
-  }
-  return nullptr;
-}
-
 LaunchShape choose_launch_shape(const Config& config, const PolicyView<float>& policy,
                                 std::int64_t num_envs, int multiprocessors) {
   const std::int64_t schedulers = std::int64_t{multiprocessors} * kSchedulers;
@@ -76,41 +68,11 @@ std::int64_t unit_numbers(const PolicyView<float>& policy, int O, int A) {
 
 }  // namespace cuda
 
-using cuda::cuda_check;
-
 CudaBackend::CudaBackend(const Config& config, const EnvironmentEntry& environment,
                          const cuda::Operations& operations, const CudaTuning& tuning)
-    : config_(config),
-      environment_(&environment),
+    : CudaUpdates(config, environment, tuning),
       ops_(&operations),
-      tuning_(tuning),
-      shape_(policy_shape(config, environment)),
       packed_(shape_, {config.activation, config.dropout}),
-      play_packed_(shape_, {config.activation, 0.0}),
-      plan_(update_plan(config, *environment.facts)) {
-  use_device();
-  cudaDeviceProp properties{};
-  cuda_check(cudaGetDeviceProperties(&properties, tuning.device), "reading a device's properties");
-  name_ = "cuda:" + std::to_string(tuning.device) + " " + properties.name;
-  multiprocessors_ = std::max(1, properties.multiProcessorCount);
-  stream_ = cuda::make_stream();
-  play_start_ = cuda::make_event();
-  play_end_ = cuda::make_event();
-}
-
-/// The current device belongs to the thread, and calls may come from any.
-void CudaBackend::use_device() const {
-  cuda_check(cudaSetDevice(tuning_.device), "choosing a device");
-}
-
-void CudaBackend::synchronize() {
-  cuda_check(cudaStreamSynchronize(stream_.get()), "waiting for the device");
-}
-
-void CudaBackend::upload(const TrainingState& state) {
-  state_ = state;
-  stale_ = true;
-  pending_.reset();
-}
+      play_packed_(shape_, {config.activation, 0.0}) {}
 
 }  // namespace lockstep

@@ -32,19 +32,6 @@ void for_each_field(const RecordShape& s, const Record<float>& to, const Record<
   copy(to.steps, from.steps, to.groups);
 }
 
-/// Score, length and number of episodes of every lane: laid out alike on both sides.
-struct Outcome {
-  float* score;
-  std::int32_t* length;
-  std::int32_t* episodes;
-
-  void place(Arena& arena, std::int64_t lanes) {
-    arena.place(score, lanes);
-    arena.place(length, lanes);
-    arena.place(episodes, lanes);
-  }
-};
-
 /// The buffers of a step, what the device reads first, what it writes last. The state between them
 /// goes both ways.
 void place_step(Arena& arena, StepBuffers& b, std::int64_t lanes, int S, int O, std::int64_t& down,
@@ -75,20 +62,6 @@ void copy_values(T* to, const std::type_identity_t<T>* from, std::int64_t count)
 
 using cuda::cuda_check;
 
-/// Milliseconds the rollout took on the device.
-float CudaBackend::play_on_device(const RolloutArgs<float>& args) {
-  const cuda::LaunchShape shape =
-      cuda::choose_launch_shape(config_, args.policy, args.num_envs, multiprocessors_);
-  cuda_check(cudaEventRecord(play_start_.get(), stream_.get()), "taking the time");
-  cuda_check(ops_->play(args, shape, stream_.get()), "launching a rollout");
-  cuda_check(cudaEventRecord(play_end_.get(), stream_.get()), "taking the time");
-  synchronize();
-  float milliseconds = 0;
-  cuda_check(cudaEventElapsedTime(&milliseconds, play_start_.get(), play_end_.get()),
-             "taking the time");
-  return milliseconds;
-}
-
 PlayResult CudaBackend::play(const std::vector<float>& parameters, const PlayRequest& request,
                              Record<float>* record) {
   use_device();
@@ -113,57 +86,34 @@ PlayResult CudaBackend::play(const std::vector<float>& parameters, const PlayReq
   const std::int64_t lanes = args.record.groups * kGroup;
 
   float *device_units = nullptr, *device_bias = nullptr;
-  Outcome outcome{};
-  const auto place = [&](Arena& arena) {
-    outcome.place(arena, lanes);
+  const cuda::Outcome outcome = place_play(lanes, [&](Arena& arena) {
     arena.place(device_units, units);
     arena.place(device_bias, biases);
     if (record != nullptr) place_record(arena, shape, args.record);
-  };
-  cuda::grow(play_memory_, arena_bytes(place), [](std::int64_t bytes) {
-    return cuda::device_memory(bytes, "fewer --envs, --episodes or --steps shrink it");
   });
-  Arena arena(play_memory_.data());
-  place(arena);
   args.score = outcome.score;
   args.length = outcome.length;
   args.episodes = outcome.episodes;
   if (units > 0) {
-    const auto copy = [&](float* to, const float* from, std::int64_t count) {
-      cuda_check(cudaMemcpyAsync(to, from, static_cast<std::size_t>(count) * sizeof(float),
-                                 cudaMemcpyHostToDevice, stream_.get()),
-                 "copying the policy");
-    };
-    copy(device_units, host_policy.units, units);
-    copy(device_bias, host_policy.output_bias, biases);
+    constexpr std::int64_t kSize = sizeof(float);
+    push(device_units, host_policy.units, units * kSize, "copying the policy");
+    push(device_bias, host_policy.output_bias, biases * kSize, "copying the policy");
     args.policy.units = device_units;
     args.policy.output_bias = device_bias;
   }
 
   PlayResult result;
-  result.seconds = static_cast<double>(play_on_device(args)) / 1000.0;
-  Outcome read{};
-  const std::int64_t bytes = arena_bytes([&](Arena& counting) { read.place(counting, lanes); });
-  cuda::grow(play_read_, bytes, [](std::int64_t b) { return cuda::pinned_memory(b); });
-  Arena pinned(play_read_.data());
-  read.place(pinned, lanes);
-  cuda_check(
-      cudaMemcpyAsync(play_read_.data(), play_memory_.data(), static_cast<std::size_t>(bytes),
-                      cudaMemcpyDeviceToHost, stream_.get()),
-      "copying results");
+  const cuda::LaunchShape launch =
+      cuda::choose_launch_shape(config_, args.policy, args.num_envs, multiprocessors_);
+  result.seconds = timed([&] { return ops_->play(args, launch, stream_.get()); });
   if (record != nullptr) {
     if (request.random_policy) args.record.logits = nullptr;  // there are none
     for_each_field(shape, *record, args.record, [&](auto* to, const auto* from, std::int64_t n) {
       if (to == nullptr || from == nullptr) return;
-      cuda_check(cudaMemcpyAsync(to, from, static_cast<std::size_t>(n) * sizeof *to,
-                                 cudaMemcpyDeviceToHost, stream_.get()),
-                 "copying a trajectory");
+      pull(to, from, n * static_cast<std::int64_t>(sizeof *to), "copying a trajectory");
     });
   }
-  synchronize();
-  result.score.assign(read.score, read.score + request.num_envs);
-  result.length.assign(read.length, read.length + request.num_envs);
-  result.episodes.assign(read.episodes, read.episodes + request.num_envs);
+  read_play(lanes, request.num_envs, result);
   return result;
 }
 

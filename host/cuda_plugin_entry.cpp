@@ -1,6 +1,7 @@
 // What the CUDA plug-in exports; see cuda_plugin.h.
 #include "host/cuda_backend.h"
 #include "host/cuda_plugin.h"
+#include "host/cuda_table_backend.h"
 #include "kernels/cuda/common.h"
 
 namespace lockstep {
@@ -30,7 +31,7 @@ CudaProbe probe() {
 }
 
 std::string obstacle(int device, const char* name) {
-  if (cuda::find_operations(name) == nullptr) {
+  if (cuda::find_operations(name) == nullptr && cuda::find_table_operations(name) == nullptr) {
     return std::string("the plug-in has no environment '") + name + "'";
   }
   cudaError_t status = cudaSetDevice(device);
@@ -44,10 +45,14 @@ std::string obstacle(int device, const char* name) {
 std::unique_ptr<Backend> make_cuda_backend(const Config& config,
                                            const EnvironmentEntry& environment, int device) {
   const char* const name = environment.facts->name;
-  const cuda::Operations* const operations = cuda::find_operations(name);
-  if (operations == nullptr) throw DeviceUnavailable(obstacle(device, name));
-  return std::make_unique<CudaBackend>(config, environment, *operations,
-                                       CudaTuning{.device = device});
+  const CudaTuning tuning{.device = device};
+  if (const auto* const numbers = cuda::find_operations(name)) {
+    return std::make_unique<CudaBackend>(config, environment, *numbers, tuning);
+  }
+  if (const auto* const objects = cuda::find_table_operations(name)) {
+    return std::make_unique<CudaTableBackend>(config, environment, *objects, tuning);
+  }
+  throw DeviceUnavailable(obstacle(device, name));
 }
 
 }  // namespace

@@ -6,37 +6,11 @@
 #include <chrono>
 #include <cmath>
 
+#include "host/cpu_backend_dense.h"
 #include "host/errors.h"
 #include "host/parallel.h"
 
 namespace lockstep {
-
-TableRecord empty_table_record(const TableRecordShape& shape) {
-  TableRecord record{};
-  record.steps.groups = (shape.num_envs + kGroup - 1) / kGroup;
-  record.steps.T = shape.T;
-  return record;
-}
-
-void place_table_record(Arena& arena, const TableRecordShape& shape, TableRecord& record) {
-  const std::int64_t words = record.steps.groups * shape.T, lanes = words * kGroup;
-  if (shape.training) {
-    arena.place(record.steps.logits, lanes);
-    arena.place(record.steps.advantage, lanes);
-    arena.place(record.steps.action_bits, words);
-    arena.place(record.steps.terminated, words);
-    arena.place(record.steps.truncated, words);
-    arena.place(record.steps.valid, words);
-    arena.place(record.steps.steps, record.steps.groups);
-    arena.place(record.quantised, lanes);
-    arena.place(record.quantised_leak, shape.leaky ? lanes : 0);
-    arena.place(record.used, record.steps.groups * kGroup);
-  }
-  arena.place(record.reward, lanes);
-  arena.place(record.incoming, words);
-  arena.place(record.rows, lanes * shape.table.objects);
-  arena.place(record.active, lanes * shape.table.words());
-}
 
 TableBackend::TableBackend(const Config& config, const EnvironmentEntry& environment,
                            const CpuTuning& tuning)
@@ -176,6 +150,11 @@ UpdateResult TableBackend::one_update(std::uint32_t epoch, double lr) {
 
 PlayResult TableBackend::play(const std::vector<float>& parameters, const PlayRequest& request,
                               Record<float>* record) {
+  if (request.dense) {
+    CpuDense device(*environment_, tuning_);
+    device.set_layers(dense_layers(policy_, parameters, config_.activation));
+    return play_dense(device, request, policy_.O, policy_.A, record);
+  }
   if (!request.random_policy) {
     if (played_.numbers.size() == 0) {
       played_ = {Buffer<float>(table_numbers(table_)),
@@ -187,15 +166,7 @@ PlayResult TableBackend::play(const std::vector<float>& parameters, const PlayRe
   const std::int64_t lanes = (request.num_envs + kGroup - 1) / kGroup * kGroup;
   Buffer<float> score(lanes);
   Buffer<std::int32_t> length(lanes), episodes(lanes);
-  TableRolloutArgs args{};
-  args.stream = request.stream;
-  args.num_envs = request.num_envs;
-  args.T = request.T;
-  args.episodic = request.episodic;
-  args.choice = request.choice;
-  args.epsilon = request.epsilon;
-  args.random_policy = request.random_policy;
-  args.game = request.game;
+  TableRolloutArgs args = table_rollout_args(request);
   args.policy = view(played_);
   args.score = score.data();
   args.length = length.data();
@@ -227,8 +198,11 @@ PlayResult TableBackend::play(const std::vector<float>& parameters, const PlayRe
   return result;
 }
 
-void TableBackend::step(const StepBuffers&) {
-  throw InvalidArgument("step: " + config_.env + " is not stepped by hand");
+void TableBackend::step(const StepBuffers& buffers) {
+  const GameOptions game = game_options(config_, *environment_, config_.noops, true);
+  parallel_for(
+      (buffers.num_envs + kGroup - 1) / kGroup, tuning_.threads,
+      [&](std::int64_t group, int) { environment_->facts->tables->step(buffers, game, group); });
 }
 
 }  // namespace lockstep

@@ -7,22 +7,10 @@
 
 #include "host/backend.h"
 #include "host/cpu_backend.h"
+#include "host/table_buffers.h"
 #include "host/table_lists.h"
 
 namespace lockstep {
-
-/// Records of a rollout of a table policy, cut out of one arena.
-struct TableRecordShape {
-  std::int64_t num_envs = 0;
-  std::int32_t T = 0;
-  TableShape table{};
-  bool training = false;  // advantages, integers, whose steps count
-  bool leaky = false;
-};
-/// Groups and T of the shape; no field yet.
-TableRecord empty_table_record(const TableRecordShape& shape);
-/// Places what the shape asks for; other fields stay as they are.
-void place_table_record(Arena& arena, const TableRecordShape& shape, TableRecord& record);
 
 class TableBackend : public Backend {
  public:

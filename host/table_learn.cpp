@@ -27,8 +27,10 @@ void TableBackend::allocate_training() {
   const TableRecordShape shape{.num_envs = config_.envs,
                                .T = static_cast<std::int32_t>(T),
                                .table = table_,
+                               .steps = true,
                                .training = true,
-                               .leaky = leak_ != 0};
+                               .leaky = leak_ != 0,
+                               .marks = true};
   TableRecord record = empty_table_record(shape);
   // untouched pages cost nothing, so the longest episodes are no reason to refuse
   arena_ = Buffer<std::byte>(
@@ -140,7 +142,7 @@ int TableBackend::gradient() {
   for (std::int64_t group = 0; group < record_.steps.groups; ++group) {
     steps += std::int64_t{record_.steps.steps[group]} * kGroup;
   }
-  const int few = table_bits_for(steps);
+  const int few = table_bits(steps);
   int rescalings = 0;
   last_args_ = gradient_args(few);
   while (!accumulate(last_args_)) {

@@ -68,12 +68,6 @@ std::vector<float> from_table_layout(const TableShape& shape, const float* table
   return flat;
 }
 
-int table_bits_for(std::int64_t steps) {
-  int bits = 0;
-  while (steps > (kMaxTableSteps << bits)) ++bits;
-  return bits;
-}
-
 void difference_picture(const cpu::TableFacts& facts, const std::uint16_t* rows, std::int64_t t,
                         int lane, bool first, std::int8_t* picture) {
   const int k = facts.shape.objects;

@@ -31,9 +31,6 @@ std::int64_t table_numbers(const TableShape& shape);
 void to_table_layout(const TableShape& shape, std::span<const float> flat, float* table);
 std::vector<float> from_table_layout(const TableShape& shape, const float* table);
 
-/// Bits by which a gradient's scale is lowered so that the sums of so many steps stay exact.
-int table_bits_for(std::int64_t steps);
-
 /// The differences of pictures that recorded rows stand for: -1, 0, 1.
 ///
 /// Shapes: rows [T][k][16] of one group; picture [P] out, of the step `t` of a lane; `first`: the

@@ -39,11 +39,11 @@ struct TableTerms {
 };
 
 /// Where the block's units are among the words of activity bits.
-struct TableBits {
+struct TableUnitBits {
   int word, shift;
   bool straddles;  // they go on in the next word
 
-  __device__ TableBits(const TableShape& shape, int first, int units)
+  __device__ TableUnitBits(const TableShape& shape, int first, int units)
       : word(first / 32), shift(first % 32) {
     straddles = shift + units > 32 && word + 1 < shape.words();
   }
@@ -53,7 +53,7 @@ struct TableBits {
 template <class E, bool kLeaky>
 class TableReader {
  public:
-  __device__ TableReader(const TableSteps& steps, const TableBits& bits, int t) : bits_(bits) {
+  __device__ TableReader(const TableSteps& steps, const TableUnitBits& bits, int t) : bits_(bits) {
     const TableRecord& table = steps.args.rollout.record;
     const std::int64_t step = steps.pack.group * table.steps.T + t;
     words_ = steps.args.rollout.policy.shape.words();
@@ -76,7 +76,7 @@ class TableReader {
   }
 
  private:
-  TableBits bits_;
+  TableUnitBits bits_;
   int words_;
   const std::int32_t* quantised_;
   const std::int32_t* leaked_ = nullptr;
@@ -117,8 +117,8 @@ __device__ inline void add_to_row(std::int32_t* sums, int row,
 
 /// One walk of a thread: the steps of an environment in a chunk of time.
 template <class E, bool kLeaky>
-__device__ inline void accumulate_steps(const TableSteps& steps, const TableBits& bits, int first,
-                                        int units, std::int32_t* sums) {
+__device__ inline void accumulate_steps(const TableSteps& steps, const TableUnitBits& bits,
+                                        int first, int units, std::int32_t* sums) {
   constexpr int kUnits = TableShare<E>::kUnits;
   constexpr int k = E::kObjects;
   const TableUpdateArgs& args = steps.args;
@@ -183,7 +183,7 @@ table_accumulate_kernel(const __grid_constant__ TableUpdateArgs args, int slices
   const auto size = static_cast<unsigned>(chunk);
   const unsigned items =
       lanes * ((static_cast<unsigned>(args.rollout.record.steps.T) + size - 1) / size);
-  const TableBits bits(shape, first, units);
+  const TableUnitBits bits(shape, first, units);
   const unsigned part = blockIdx.x / static_cast<unsigned>(slices);
   const unsigned stride = gridDim.x / static_cast<unsigned>(slices) * blockDim.x;
   for (unsigned item = part * blockDim.x + threadIdx.x; item < items; item += stride) {

@@ -1,0 +1,274 @@
+// Batches of updates on a CUDA device: memory, the captured graph, and what the host does when one
+// stops.
+#include "host/cuda_updates.h"
+
+#include <algorithm>
+
+#include "kernels/cuda/common.h"
+
+namespace lockstep {
+namespace {
+
+constexpr std::int64_t kEpisodeLogBytes = std::int64_t{64} << 20;
+
+/// Of an episode in the log: its length, and its score where rewards differ.
+std::int64_t episode_bytes(const cuda::EpisodeLog& log, bool scored) {
+  return log.lanes * (4 + log.capacity * (scored ? 8 : 4));
+}
+
+}  // namespace
+
+using cuda::cuda_check;
+using cuda::Stop;
+
+void cuda::Exchange::place(Arena& arena, std::int64_t slots, std::int64_t num_parameters) {
+  arena.place(lr, slots);
+  arena.place(state, 1);
+  arena.place(parameters, num_parameters);
+  arena.place(first_moment, num_parameters);
+  arena.place(second_moment, num_parameters);
+  arena.place(log, slots);
+}
+
+CudaUpdates::CudaUpdates(const Config& config, const EnvironmentEntry& environment,
+                         const CudaTuning& tuning)
+    : config_(config),
+      environment_(&environment),
+      tuning_(tuning),
+      shape_(policy_shape(config, environment)),
+      plan_(update_plan(config, *environment.facts)) {
+  use_device();
+  cudaDeviceProp properties{};
+  cuda_check(cudaGetDeviceProperties(&properties, tuning.device), "reading a device's properties");
+  name_ = "cuda:" + std::to_string(tuning.device) + " " + properties.name;
+  multiprocessors_ = std::max(1, properties.multiProcessorCount);
+  stream_ = cuda::make_stream();
+  play_start_ = cuda::make_event();
+  play_end_ = cuda::make_event();
+}
+
+/// The current device belongs to the thread, and calls may come from any.
+void CudaUpdates::use_device() const {
+  cuda_check(cudaSetDevice(tuning_.device), "choosing a device");
+}
+
+void CudaUpdates::synchronize() {
+  cuda_check(cudaStreamSynchronize(stream_.get()), "waiting for the device");
+}
+
+void CudaUpdates::push(void* to, const void* from, std::int64_t bytes, const char* what) {
+  cuda_check(cudaMemcpyAsync(to, from, static_cast<std::size_t>(bytes), cudaMemcpyHostToDevice,
+                             stream_.get()),
+             what);
+}
+
+void CudaUpdates::pull(void* to, const void* from, std::int64_t bytes, const char* what) {
+  cuda_check(cudaMemcpyAsync(to, from, static_cast<std::size_t>(bytes), cudaMemcpyDeviceToHost,
+                             stream_.get()),
+             what);
+}
+
+void CudaUpdates::upload(const TrainingState& state) {
+  state_ = state;
+  stale_ = true;
+  pending_.reset();
+}
+
+std::int64_t CudaUpdates::slot_bytes() const {
+  return episode_bytes(*frame_.episode_log, !environment_->facts->constant_reward);
+}
+
+void CudaUpdates::choose_slots(const cuda::EpisodeLog& log) {
+  const std::int64_t bytes = episode_bytes(log, !environment_->facts->constant_reward);
+  slots_ = static_cast<std::int32_t>(
+      std::clamp(kEpisodeLogBytes / bytes, std::int64_t{1}, std::int64_t{tuning_.most_slots}));
+}
+
+/// Training memory exists from the first update on; stepping and evaluation need none.
+void CudaUpdates::allocate_training() {
+  if (update_graph_) return;
+  frame_ = make_frame();
+  const auto place = [&](Arena& arena) {
+    exchange_.place(arena, slots_, frame_.num_parameters);
+    place_arrays(arena);
+  };
+  training_ = cuda::device_memory(arena_bytes(place), kLessMemory);
+  Arena arena(training_.data());
+  place(arena);
+  mirror_ = cuda::pinned_memory(
+      arena_bytes([&](Arena& counting) { host_.place(counting, slots_, frame_.num_parameters); }));
+  Arena mirror(mirror_.data());
+  host_.place(mirror, slots_, frame_.num_parameters);
+  if (frame_.episodic) {  // else their number is known after the updates
+    episodes_read_ = cuda::pinned_memory(slots_ * slot_bytes());
+  }
+  finish_arrays();
+  stale_ = true;
+  update_graph_ = cuda::capture_graph(stream_, [&] { launch_kernels(); });
+}
+
+/// Learning rates, if any, and the update's state.
+void CudaUpdates::push_control(std::int64_t rates) {
+  std::byte* const from = rates > 0 ? reinterpret_cast<std::byte*>(host_.lr)
+                                    : reinterpret_cast<std::byte*>(host_.state);
+  const auto end = reinterpret_cast<std::byte*>(host_.state + 1);
+  push(training_.data() + (from - mirror_.data()), from, end - from,
+       "copying the state of the updates");
+}
+
+/// Waits for the device and brings state, parameters and the log of `slots` updates to host_; with
+/// whole episodes also their lengths and scores.
+void CudaUpdates::read_back(std::int32_t slots) {
+  const auto* const from = reinterpret_cast<std::byte*>(host_.state);
+  const auto* const end = reinterpret_cast<std::byte*>(host_.log + slots);
+  const auto offset = from - mirror_.data();
+  pull(mirror_.data() + offset, training_.data() + offset, end - from, "copying results");
+  if (frame_.episodic) read_episodes(slots, slots * frame_.episode_log->lanes);
+  synchronize();
+}
+
+/// Starts the copy of `episodes` lengths and, if rewards differ, as many scores.
+void CudaUpdates::read_episodes(std::int32_t slots, std::int64_t episodes) {
+  const cuda::EpisodeLog& log = *frame_.episode_log;
+  const std::int64_t bytes = episodes * 4;
+  const std::int32_t* length = log.length;
+  const float* score = log.score;
+  cuda::grow(episodes_read_, 2 * bytes, [](std::int64_t b) { return cuda::pinned_memory(b); });
+  if (!frame_.episodic) {
+    cuda::CompactArgs compact{log, slots, config_.envs, nullptr, nullptr, nullptr};
+    const auto place = [&](Arena& arena) {
+      arena.place(compact.offset, slots * config_.envs + 1);
+      arena.place(compact.length, episodes);
+      arena.place(compact.score, score == nullptr ? 0 : episodes);
+    };
+    cuda::grow(episodes_, arena_bytes(place),
+               [](std::int64_t b) { return cuda::device_memory(b, kLessMemory); });
+    Arena arena(episodes_.data());
+    place(arena);
+    cuda_check(cuda::compact_episodes(compact, stream_.get()), "listing the episodes");
+    length = compact.length;
+    score = compact.score;
+  }
+  pull(episodes_read_.data(), length, bytes, "copying episodes");
+  if (score != nullptr) pull(episodes_read_.data() + bytes, score, bytes, "copying episodes");
+}
+
+void CudaUpdates::launch_update() {
+  cuda_check(cudaGraphLaunch(update_graph_.get(), stream_.get()), "launching an update");
+}
+
+/// The rest of the update under way, with scales that lose so many bits.
+void CudaUpdates::launch_again(int bits_dropped) {
+  host_.state->stop = Stop::kRunning;
+  host_.state->bits_dropped = bits_dropped;
+  push_control(0);
+  launch_gradient();
+}
+
+/// Why the updates stopped, if they did, in the words every backend uses.
+std::optional<const char*> CudaUpdates::stop_message() const {
+  switch (host_.state->stop) {
+    case Stop::kRunning:
+      return {};
+    case Stop::kReturnRange:
+      return numeric_error::kReturnRange;
+    case Stop::kSaturated:
+      return numeric_error::kSaturated;
+    case Stop::kGradientNotFinite:
+      return numeric_error::kGradient;
+    case Stop::kParameterNotFinite:
+      return numeric_error::kParameter;
+  }
+  return "the device reports a state it cannot be in";
+}
+
+std::vector<UpdateResult> CudaUpdates::updates(std::uint32_t epoch, std::span<const double> lr) {
+  if (pending_) throw NumericError(*std::exchange(pending_, std::nullopt));
+  use_device();
+  allocate_training();
+  const auto count =
+      static_cast<std::int32_t>(std::min<std::size_t>(lr.size(), static_cast<std::size_t>(slots_)));
+  if (std::exchange(stale_, true)) push_state();  // until all is well the host's copy counts
+  std::copy_n(lr.begin(), count, host_.lr);
+  *host_.state = {epoch, 0, Stop::kRunning, 0, state_};
+  push_control(count);
+
+  for (std::int32_t i = 0; i < count; ++i) launch_update();
+  read_back(count);
+  while (host_.state->stop == Stop::kSaturated && host_.state->bits_dropped < kMaxRescalings) {
+    launch_again(host_.state->bits_dropped + 1);
+    for (std::int32_t i = host_.state->slot + 1; i < count; ++i) launch_update();
+    read_back(count);
+  }
+  const std::optional<const char*> message = stop_message();
+  const std::int32_t done = message ? host_.state->slot : count;
+  if (done == 0) throw NumericError(*message);
+  std::vector<UpdateResult> out = results(done, count);
+  pending_ = message;
+  stale_ = message.has_value();  // the failed update left sums behind
+  keep_state();
+  static_cast<RunningState&>(state_) = host_.state->running;
+  return out;
+}
+
+/// What the first `slots` updates tell, of `read` that were read back.
+std::vector<UpdateResult> CudaUpdates::results(std::int32_t slots, std::int32_t read) {
+  std::int64_t total = 0;
+  for (std::int32_t slot = 0; slot < slots; ++slot) total += host_.log[slot].episodes;
+  if (!frame_.episodic) {
+    read_episodes(slots, total);
+    synchronize();
+  }
+  const std::int64_t lanes = frame_.episode_log->lanes;
+  const std::int64_t listed = frame_.episodic ? read * lanes : total;
+  const auto* const lengths = reinterpret_cast<const std::int32_t*>(episodes_read_.data());
+  const auto* const scores = reinterpret_cast<const float*>(lengths + listed);
+  std::vector<UpdateResult> out(static_cast<std::size_t>(slots));
+  std::int64_t first = 0;
+  for (std::int32_t slot = 0; slot < slots; ++slot) {
+    const cuda::UpdateLog& log = host_.log[slot];
+    UpdateResult& result = out[static_cast<std::size_t>(slot)];
+    if (frame_.episodic) first = slot * lanes;
+    const std::int64_t end = first + log.episodes;
+    result.lengths.assign(lengths + first, lengths + end);
+    if (frame_.episode_log->score != nullptr) {
+      result.scores.assign(scores + first, scores + end);
+    } else {
+      result.scores.assign(lengths + first, lengths + end);
+    }
+    first = end;
+    result.steps = config_.envs * config_.horizon;
+    if (frame_.episodic) {
+      for (const std::int32_t length : result.lengths) result.steps += length;
+    }
+    if (config_.credit == Credit::kAll) result.cut_steps = result.steps - log.valid_steps;
+    result.policy_loss = log.policy_loss;
+    result.entropy = log.entropy;
+    result.grad_norm = log.grad_norm;
+    result.rescalings = log.rescalings;
+  }
+  return out;
+}
+
+double CudaUpdates::timed_seconds() {
+  synchronize();
+  float milliseconds = 0;
+  cuda_check(cudaEventElapsedTime(&milliseconds, play_start_.get(), play_end_.get()),
+             "taking the time");
+  return static_cast<double>(milliseconds) / 1000.0;
+}
+
+void CudaUpdates::read_play(std::int64_t lanes, std::int64_t num_envs, PlayResult& result) {
+  cuda::Outcome read{};
+  const std::int64_t bytes = arena_bytes([&](Arena& counting) { read.place(counting, lanes); });
+  cuda::grow(play_read_, bytes, [](std::int64_t b) { return cuda::pinned_memory(b); });
+  Arena pinned(play_read_.data());
+  read.place(pinned, lanes);
+  pull(play_read_.data(), play_memory_.data(), bytes, "copying results");
+  synchronize();
+  result.score.assign(read.score, read.score + num_envs);
+  result.length.assign(read.length, read.length + num_envs);
+  result.episodes.assign(read.episodes, read.episodes + num_envs);
+}
+
+}  // namespace lockstep
