@@ -17,6 +17,7 @@ struct GameOptions {
   std::uint32_t repeat_below = 0;  // 2^24 p: a frame repeats the action before with probability p
   std::int32_t max_noops = 0;      // an episode starts with 0..max_noops frames without an action
   bool noops_in_turn = false;      // environment i: i mod (max_noops + 1) of them; else drawn
+  bool max_pool = false;           // pictures: the maximum of a step's last two; never of tables
   std::int32_t max_steps = 0;      // of an episode: truncation at that step
 
   /// Whether every step is `frames` frames of the action asked for.

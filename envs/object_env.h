@@ -21,13 +21,16 @@ struct ObjectStep {
 template <class E, class I = std::int32_t>
 concept ObjectEnv = requires(typename E::template State<I> state, typename Lanes<I>::M mask,
                              I (&row)[E::kObjects], I lanes, bool (*of_frame)(int),
-                             std::uint16_t (&pixel)[E::kMaxRowPixels]) {
+                             std::uint16_t (&pixel)[E::kMaxRowPixels], I (&saved)[E::kStateSize],
+                             const typename E::template State<std::int32_t>* states,
+                             std::uint8_t* picture) {
   { E::kName } -> std::convertible_to<const char*>;
   { E::kSummary } -> std::convertible_to<const char*>;
   requires E::kSide >= 1 && E::kPixels == E::kSide* E::kSide;  // pixel = row * side + column
   requires E::kRows >= 2 && E::kRows <= 65536;                 // of the table; row 0 is nothing
   requires E::kFrames >= 1;                                    // of a step without options
   requires E::kMaxEpisodeFrames >= E::kFrames;                 // beyond, other pictures may come
+  requires E::kFrameLimit >= E::kMaxEpisodeFrames;             // of an episode, for those who draw
   requires E::kMaxAbsReward >
   0;  // of a step
   { E::template start<I>(lanes, 0) } -> std::same_as<typename E::template State<I>>;
@@ -37,6 +40,9 @@ concept ObjectEnv = requires(typename E::template State<I> state, typename Lanes
   E::rows(state, row);
   { E::incoming(state) } -> std::same_as<typename Lanes<I>::M>;
   { E::pixels(0, pixel) } -> std::same_as<int>;
+  E::template save<I>(state, saved);
+  { E::template restore<I>(saved) } -> std::same_as<typename E::template State<I>>;
+  E::draw(states, 1, picture);  // any states, those the table has no rows for included
 };
 
 }  // namespace lockstep

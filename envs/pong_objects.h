@@ -26,8 +26,10 @@ struct ObjectPong {
   /// Of an episode, before attract mode, whose colours know other pictures.
   static constexpr int kMaxEpisodeFrames = 65209;
   static constexpr int kMaxEpisodeSteps = kMaxEpisodeFrames / kFrames;
+  static constexpr int kFrameLimit = Pong::kFrameLimit;
   static constexpr int kMaxRowPixels = 16;
   static constexpr float kMaxAbsReward = 1;
+  static constexpr int kStateSize = Pong::kStateSize;
 
   // Rows of the table. Bats by position, cut ones included; a bat wholly out of sight is row 0.
   static constexpr int kCpuFirst = -7, kCpuLast = 79;      // rows of the bat's top
@@ -49,6 +51,15 @@ struct ObjectPong {
   template <class I>
   static LS_HD State<I> reset() {
     return Pong::reset<I>();
+  }
+  /// State to and from integers below 2^16 in magnitude.
+  template <class I>
+  static LS_HD void save(const State<I>& state, I (&to)[kStateSize]) {
+    Pong::save(state, to);
+  }
+  template <class I>
+  static LS_HD State<I> restore(const I (&from)[kStateSize]) {
+    return Pong::restore(from);
   }
   /// A reset, then frames without an action: a number of each lane, `most` at most.
   template <class I>
@@ -149,6 +160,18 @@ struct ObjectPong {
     }
     const int id = row - kTripleRow;
     return id < kTriples75 ? block(id, 3, 75, 1, pixel) : block(id - kTriples75, 3, 78, 1, pixel);
+  }
+
+  /// Draws the maximum of the pictures of some states, attract mode's included.
+  ///
+  /// states: [count], count 1 or 2. picture: [kPixels] of 0 and 1. Result: that of ALE's pictures,
+  /// maximum of each colour, preprocessed.
+  static LS_HD void draw(const State<std::int32_t>* states, int count, std::uint8_t* picture) {
+    const PongView<std::int32_t> last = pong_picture::view_of(states[0]);
+    if (count == 1) return draw_frame80(last, picture);
+    const PongView<std::int32_t> views[2] = {last, pong_picture::view_of(states[1])};
+    std::uint8_t red[kPixels];
+    draw_pooled_frame80(views, 2, red, picture);
   }
 
  private:

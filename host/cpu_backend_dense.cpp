@@ -10,18 +10,27 @@
 namespace lockstep {
 namespace {
 
-constexpr int kTile = 256;  // rows of a product: a few cache-sized blocks of OpenBLAS's kernels
-constexpr int kGroupsOfTile = kTile / kGroup;
-
-std::int64_t tiles_of(std::int64_t rows) { return (rows + kTile - 1) / kTile; }
+// Rows of a product: a few cache-sized blocks of OpenBLAS's kernels. Of pictures fewer: games are
+// few and long, and the weights it packs for each product no longer fit in a cache anyway.
+constexpr int kTile = 256, kPictureTile = 64;
 
 }  // namespace
 
 CpuDense::CpuDense(const EnvironmentEntry& environment, const CpuTuning& tuning)
     : blas_(Blas::get()),
       facts_(*environment.facts),
-      ops_(operations_for(environment, tuning.isa)),
-      threads_(tuning.threads) {}
+      threads_(tuning.threads),
+      tile_(environment.has_objects() ? kPictureTile : kTile) {
+  if (environment.has_objects()) {
+    const cpu::TableOperations& ops = table_operations_for(environment, tuning.isa);
+    bias_ = ops.bias;
+    sample_ = ops.sample;
+  } else {
+    ops_ = &operations_for(environment, tuning.isa);
+    bias_ = ops_->bias;
+    sample_ = ops_->sample;
+  }
+}
 
 void CpuDense::set_layers(std::span<const DenseLayer> layers) {
   require_consistent(layers);
@@ -30,19 +39,19 @@ void CpuDense::set_layers(std::span<const DenseLayer> layers) {
   for (std::size_t i = 0; i + 1 < layers.size(); ++i) widest = std::max(widest, layers[i].out);
   for (auto& of_threads : hidden_) {
     of_threads.clear();
-    for (int i = 0; i < threads_; ++i) of_threads.emplace_back(std::int64_t{kTile} * widest);
+    for (int i = 0; i < threads_; ++i) of_threads.emplace_back(std::int64_t{tile_} * widest);
   }
 }
 
-/// One tile: [kTile][in] -> products of the last layer [kTile][out], its bias not added.
+/// One tile: [tile][in] -> products of the last layer [tile][out], its bias not added.
 void CpuDense::run_layers(const float* rows, float* logits, int thread) {
   const float* x = rows;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const DenseLayer& layer = layers_[i];
     const bool last = i + 1 == layers_.size();
     float* y = last ? logits : hidden_[i % 2][static_cast<std::size_t>(thread)].data();
-    blas_.multiply_transposed(kTile, layer.out, layer.in, x, layer.weight.data(), y);
-    if (!last) ops_.bias(bias_args(layer, kTile, layer.bias.data(), y), 0, kTile);
+    blas_.multiply_transposed(tile_, layer.out, layer.in, x, layer.weight.data(), y);
+    if (!last) bias_(bias_args(layer, tile_, layer.bias.data(), y), 0, tile_);
     x = y;
   }
 }
@@ -53,13 +62,13 @@ std::vector<float> CpuDense::forward(std::span<const float> obs) {
   const DenseLayer& last = layers_.back();
   const std::int64_t N = rows_of(obs.size(), in);
   const std::int64_t tiles = tiles_of(N);
-  Buffer<float> rows(tiles * kTile * in), logits(tiles * kTile * last.out);
+  Buffer<float> rows(tiles * tile_ * in), logits(tiles * tile_ * last.out);
   rows.zero();
   std::memcpy(rows.data(), obs.data(), obs.size_bytes());
   parallel_for(tiles, threads_, [&](std::int64_t tile, int thread) {
-    float* y = logits.data() + tile * kTile * last.out;
-    run_layers(rows.data() + tile * kTile * in, y, thread);
-    ops_.bias(bias_args(last, kTile, last.bias.data(), y), 0, kTile);
+    float* y = logits.data() + tile * tile_ * last.out;
+    run_layers(rows.data() + tile * tile_ * in, y, thread);
+    bias_(bias_args(last, tile_, last.bias.data(), y), 0, tile_);
   });
   return {logits.data(), logits.data() + N * last.out};
 }
@@ -72,12 +81,13 @@ void CpuDense::start(const PlayRequest& request) {
   groups_ = (N + kGroup - 1) / kGroup;
   tiles_ = tiles_of(N);
   const std::int64_t lanes = groups_ * kGroup;
-  rows_ = Buffer<float>(tiles_ * kTile * O);
+  rows_ = Buffer<float>(tiles_ * tile_ * O);
   rows_.zero();  // rows of no environment stay 0
-  logits_ = Buffer<float>(tiles_ * kTile * logits_of(facts_.num_actions));
+  logits_ = Buffer<float>(tiles_ * tile_ * logits_of(facts_.num_actions));
   state_ = Buffer<float>(lanes * facts_.state_size);
   state_.zero();
-  for (auto* b : {&obs_, &final_obs_}) *b = Buffer<float>(lanes * O);
+  obs_ = Buffer<float>(lanes * O);
+  final_obs_ = Buffer<float>(ops_ != nullptr ? lanes * O : 0);
   for (auto* b : {&reward_, &running_score_, &score_}) *b = Buffer<float>(lanes);
   for (auto* b : {&steps_, &running_steps_, &length_, &episodes_}) *b = Buffer<std::int32_t>(lanes);
   for (auto* b : {&action_, &reset_, &terminated_, &truncated_}) *b = Buffer<std::uint8_t>(lanes);
@@ -97,11 +107,11 @@ void CpuDense::start(const PlayRequest& request) {
            true,
            false,
            obs_.data(),
-           final_obs_.data(),
+           ops_ != nullptr ? final_obs_.data() : nullptr,
            reward_.data(),
            terminated_.data(),
            truncated_.data()};
-  for (std::int64_t group = 0; group < groups_; ++group) ops_.step(step_, group);
+  for (std::int64_t group = 0; group < groups_; ++group) step_group(group);
   reset_.zero();
   step_.reset_only = false;
   step_.same_step = true;
@@ -118,15 +128,29 @@ void CpuDense::start(const PlayRequest& request) {
             episodes_.data()};
 }
 
+void CpuDense::step_group(std::int64_t group) {
+  if (ops_ != nullptr) return ops_->step(step_, group);
+  facts_.tables->step(step_, request_.game, group);
+}
+
 /// One operation after the other; the environments of a tile depend on no other's.
 void CpuDense::play_tile(std::int64_t tile, std::int32_t t, int thread) {
   const int O = facts_.observation_size, A = facts_.num_actions, Z = logits_of(A);
-  const std::int64_t first_group = tile * kGroupsOfTile;
-  const std::int64_t end_group = std::min(first_group + kGroupsOfTile, groups_);
-  const std::int64_t first = tile * kTile;
-  const std::int64_t end = std::min(first + kTile, request_.num_envs);
-  const GatherArgs gather{request_.num_envs, O, obs_.data(), rows_.data()};
-  for (std::int64_t i = first; i < end; ++i) gather_item(gather, i);
+  const int groups = tile_ / kGroup;
+  const std::int64_t first_group = tile * groups;
+  const std::int64_t end_group = std::min(first_group + groups, groups_);
+  const std::int64_t first = tile * tile_;
+  const std::int64_t end = std::min(first + tile_, request_.num_envs);
+  const std::int32_t* done = episodes_.data();
+  if (request_.episodic && std::all_of(done + first, done + end, [](int n) { return n > 0; })) {
+    return;  // nobody looks at what comes after
+  }
+  if (ops_ == nullptr) {  // pictures are rows already
+    std::copy(obs_.data() + first * O, obs_.data() + end * O, rows_.data() + first * O);
+  } else {
+    const GatherArgs gather{request_.num_envs, O, obs_.data(), rows_.data()};
+    for (std::int64_t i = first; i < end; ++i) gather_item(gather, i);
+  }
   run_layers(rows_.data() + first * O, logits_.data() + first * Z, thread);
   const SampleArgs sample{request_.stream,
                           request_.num_envs,
@@ -138,8 +162,8 @@ void CpuDense::play_tile(std::int64_t tile, std::int32_t t, int thread) {
                           logits_.data(),
                           action_.data(),
                           nullptr};
-  for (std::int64_t group = first_group; group < end_group; ++group) ops_.sample(sample, group);
-  for (std::int64_t group = first_group; group < end_group; ++group) ops_.step(step_, group);
+  for (std::int64_t group = first_group; group < end_group; ++group) sample_(sample, group);
+  for (std::int64_t group = first_group; group < end_group; ++group) step_group(group);
   for (std::int64_t i = first; i < end; ++i) tally_item(tally_, i);
 }
 

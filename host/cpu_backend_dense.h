@@ -1,6 +1,7 @@
 // The dense path on the CPU: OpenBLAS for the products, the operations of the chosen instruction
 // set around them. The batch is cut into tiles of one size, so that every product has the shape of
 // its layer alone: results depend neither on the number of threads nor on that of environments.
+// Environments of objects are seen as pictures (kernels/picture_step.h).
 #pragma once
 
 #include <vector>
@@ -28,11 +29,15 @@ class CpuDense : public DenseDevice {
  private:
   void run_layers(const float* rows, float* logits, int thread);
   void play_tile(std::int64_t tile, std::int32_t t, int thread);
+  void step_group(std::int64_t group);
+  std::int64_t tiles_of(std::int64_t rows) const { return (rows + tile_ - 1) / tile_; }
 
   const Blas& blas_;
   const cpu::EnvironmentFacts& facts_;
-  const cpu::FloatOperations& ops_;
-  int threads_;
+  const cpu::FloatOperations* ops_ = nullptr;  // of an environment of numbers
+  void (*bias_)(const BiasArgs&, std::int64_t, std::int64_t);
+  void (*sample_)(const SampleArgs&, std::int64_t);
+  int threads_, tile_;  // rows of a product
   std::vector<DenseLayer> layers_;
   std::vector<Buffer<float>> hidden_[2];  // per thread [tile][widest layer]
 

@@ -69,15 +69,22 @@ std::vector<DenseLayer> dense_layers(const PolicyShape& shape, std::span<const f
                                      Activation activation) {
   const int O = shape.O, A = shape.A, H = shape.H;
   const float* weight = flat.data();
+  const auto hidden =
+      activation == Activation::kLeakyRelu ? DenseActivation::kLeakyRelu : DenseActivation::kRelu;
   std::vector<DenseLayer> layers;
+  if (shape.pictures) {  // no biases, and one row of output is all there is
+    const std::vector<float> none(static_cast<std::size_t>(std::max(H, 1)));
+    layers.push_back(layer_of(weight, none.data(), O, H, hidden));
+    layers.push_back(
+        layer_of(weight + std::int64_t{H} * O, none.data(), H, 1, DenseActivation::kNone));
+    return layers;
+  }
   if (shape.kind == PolicyKind::kLinear) {
     layers.push_back(layer_of(weight, weight + std::int64_t{A} * O, O, A, DenseActivation::kNone));
   } else {
     const float* bias = weight + std::int64_t{H} * O;
     const float* out_weight = bias + H;
-    layers.push_back(layer_of(weight, bias, O, H,
-                              activation == Activation::kLeakyRelu ? DenseActivation::kLeakyRelu
-                                                                   : DenseActivation::kRelu));
+    layers.push_back(layer_of(weight, bias, O, H, hidden));
     layers.push_back(
         layer_of(out_weight, out_weight + std::int64_t{A} * H, H, A, DenseActivation::kNone));
   }
@@ -105,9 +112,12 @@ void require_consistent(std::span<const DenseLayer> layers) {
 }
 
 void require_plays(std::span<const DenseLayer> layers, int O, int A) {
-  require(!layers.empty() && layers.front().in == O && layers.back().out == logits_of(A) &&
-              layers.back().activation == DenseActivation::kNone,
-          "dense policy: the layers do not fit the environment");
+  const int in = layers.empty() ? 0 : layers.front().in;
+  const int out = layers.empty() ? 0 : layers.back().out;
+  require(in == O && out == logits_of(A) && layers.back().activation == DenseActivation::kNone,
+          "dense policy: the layers do not fit the environment: they make " + std::to_string(out) +
+              " logits of " + std::to_string(in) + " numbers, expected " +
+              std::to_string(logits_of(A)) + " of " + std::to_string(O));
 }
 
 std::int64_t rows_of(std::size_t values, int inputs) {
@@ -128,11 +138,20 @@ PlayResult play_dense(DenseDevice& device, const PlayRequest& request, int O, in
           "the dense path records rollouts with automatic reset, not whole episodes");
   device.start(request);
   PlayResult result;
+  const std::int64_t numbers = request.num_envs * O;  // of a step's observations
+  if (request.keep_pictures) {
+    result.pictures.resize(static_cast<std::size_t>(numbers * request.T));
+  }
   result.library = device.library();
   const auto start = std::chrono::steady_clock::now();
   for (std::int32_t t = 0; t < request.T; ++t) {
     device.step(t);
     if (record != nullptr) record_step(device.last_step(), request.num_envs, O, A, t, *record);
+    if (request.keep_pictures) {
+      std::transform(device.last_step().obs, device.last_step().obs + numbers,
+                     result.pictures.begin() + numbers * t,
+                     [](float value) { return static_cast<std::int8_t>(value); });
+    }
     if (request.episodic && (t + 1) % kLookEvery == 0 && all_finished(device)) break;
   }
   device.finish(result);

@@ -80,8 +80,8 @@ class DenseDevice {
   virtual void finish(PlayResult& result) = 0;
 };
 
-/// Backend::play() by the dense path. A record has what the exact path's has; with whole episodes
-/// (`episodic`) nothing can be recorded.
+/// Backend::play() by the dense path. A record has what the exact path's has, and the result the
+/// pictures that the request asks for; with whole episodes (`episodic`) nothing can be recorded.
 ///
 /// Random:   as the exact path: the same logits give the same trajectories
 /// Errors:   InvalidArgument for random actions (there is no network) and for an episodic record

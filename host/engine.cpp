@@ -60,8 +60,6 @@ void Engine::set_policy(const std::vector<NamedTensor>& tensors) {
 
 std::span<const float> Engine::reset(std::span<const std::uint8_t> mask) {
   Impl& e = *impl_;
-  require(!e.environment.has_objects(),
-          "reset: " + e.config.env + " is played by evaluate(), rollout() and replay() alone");
   if (!e.stepper) e.stepper = std::make_unique<Stepper>(e.facts, e.config.envs);
   Stepper& s = *e.stepper;
   require(mask.empty() || static_cast<std::int64_t>(mask.size()) == s.N,
@@ -113,38 +111,6 @@ StepView Engine::step(std::span<const std::uint8_t> actions) {
     view.final_obs = s.final_rows;
   }
   return view;
-}
-
-PlayRequest Engine::Impl::evaluation(const EvalOptions& options) const {
-  require(options.episodes >= 1, "evaluate: episodes must be at least 1");
-  require(options.noops >= 0 && options.noops <= kMaxNoops,
-          "evaluate: noops must be in [0, " + std::to_string(kMaxNoops) + "]");
-  require(options.epsilon >= 0 && options.epsilon <= 1, "evaluate: epsilon must be in [0, 1]");
-  if (options.math == Math::kExact) require_exact_pictures();
-  PlayRequest request;
-  request.num_envs = options.episodes;
-  request.game = game_options(config, environment, options.noops);
-  request.game.noops_in_turn = options.noops_in_turn;
-  request.T = episode_limit(request.game, environment);
-  request.choice = options.mode == ActionMode::kSample    ? ActionChoice::kSample
-                   : options.mode == ActionMode::kEpsilon ? ActionChoice::kEpsilon
-                                                          : ActionChoice::kGreedy;
-  request.epsilon = static_cast<float>(options.epsilon);
-  request.stream = {options.seed, kEvaluationEpoch + static_cast<std::uint32_t>(options.index)};
-  request.dense = options.math == Math::kDense;
-  return request;
-}
-
-EvalResult Engine::evaluate(const EvalOptions& options) {
-  Impl& e = *impl_;
-  PlayResult played = e.backend->play(e.parameters, e.evaluation(options), nullptr);
-  EvalResult result;
-  result.scores = std::move(played.score);
-  result.lengths = std::move(played.length);
-  for (const std::int32_t length : result.lengths) result.steps += length;
-  result.seconds = played.seconds;
-  result.library = played.library;
-  return result;
 }
 
 TrainResult Engine::train(const TrainHooks& hooks) {

@@ -56,12 +56,18 @@ struct EvalOptions {
   std::int64_t index = 0;   // number of the evaluation; picks the random stream
   std::int64_t noops = 29;  // of a game: most frames without an action that an episode starts with
   bool noops_in_turn = false;  // episode i starts with i mod (noops + 1) of them; else drawn
+  bool max_pool = false;  // of a game, kDense: see the maximum of the last two frames of a step
   Math math = Math::kExact;
+  bool keep_actions = false;  // fill EvalResult's actions, noops and frames: plays twice
 };
 
+/// Math::kDense ends an episode of a game at the game's own limit of frames; tables, which do not
+/// know all of its pictures, before.
 struct EvalResult {
-  std::vector<float> scores;          // undiscounted sum of rewards, one per episode
-  std::vector<std::int32_t> lengths;  // steps, one per episode
+  std::vector<float> scores;                       // undiscounted sum of rewards, one per episode
+  std::vector<std::int32_t> lengths;               // steps, one per episode
+  std::vector<std::vector<std::uint8_t>> actions;  // one a step; with keep_actions
+  std::vector<std::int32_t> noops, frames;  // of a game: frames without an action, and in all
   std::int64_t steps = 0;
   double seconds = 0;
   std::string library;  // behind kDense, with its version
@@ -72,6 +78,7 @@ struct RolloutOptions {
   std::int64_t repeats = 1;    // rollouts timed one after another
   bool random_policy = false;  // uniformly random actions instead of the policy
   bool keep = false;           // fill `trajectory` with the last rollout
+  bool max_pool = false;       // as EvalOptions::max_pool
   Math math = Math::kExact;    // kDense needs a policy
 };
 
@@ -132,7 +139,8 @@ class Engine {
   std::int64_t observation_size() const;  // O
   std::int64_t num_actions() const;       // A
 
-  /// Starts new episodes in all environments, or in those with mask[i] != 0; returns obs [N, O].
+  /// Starts new episodes in all environments, or in those with mask[i] != 0; returns obs [N, O]: of
+  /// a game the difference of the pictures after and before a step, 0 after a reset.
   std::span<const float> reset(std::span<const std::uint8_t> mask = {});
   /// Steps every environment with the caller's actions [N], each in [0, A).
   /// Errors: InvalidArgument for a wrong size or action, or a step of an ended environment

@@ -1,6 +1,7 @@
 // Inside of Engine, shared by the files that implement it.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -15,7 +16,8 @@ inline constexpr std::uint32_t kSteppingEpoch = kEvaluationEpoch - 1;
 /// Buffers of reset() and step().
 struct Stepper {
   Stepper(const cpu::EnvironmentFacts& facts, std::int64_t envs)
-      : N(envs),
+      : pictures(facts.tables != nullptr),
+        N(envs),
         O(facts.observation_size),
         groups((envs + kGroup - 1) / kGroup),
         state(groups * facts.state_size * kGroup),
@@ -61,6 +63,10 @@ struct Stepper {
   }
 
   void to_rows(const Buffer<float>& groups_first, std::vector<float>& rows) const {
+    if (pictures) {  // they are rows already
+      std::copy_n(groups_first.data(), N * O, rows.data());
+      return;
+    }
     for (std::int64_t i = 0; i < N; ++i) {
       for (std::int64_t o = 0; o < O; ++o) {
         rows[static_cast<std::size_t>(i * O + o)] =
@@ -69,6 +75,7 @@ struct Stepper {
     }
   }
 
+  bool pictures;
   std::int64_t N, O, groups;
   Buffer<float> state;
   Buffer<std::int32_t> steps;
@@ -98,6 +105,10 @@ struct Engine::Impl {
 
   /// What evaluate() plays. Errors: InvalidArgument for options out of range.
   PlayRequest evaluation(const EvalOptions& options) const;
+  /// Errors: InvalidArgument unless pictures are drawn.
+  void require_pooling(bool max_pool, Math math) const;
+  /// Fills actions, noops and frames of episodes whose lengths are known.
+  void keep_actions(PlayRequest request, EvalResult& result) const;
 
   /// Errors: InvalidArgument for what object tables cannot express.
   void require_exact_pictures() const {

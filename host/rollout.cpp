@@ -83,8 +83,11 @@ RolloutResult Engine::rollout(const RolloutOptions& options) {
   request.random_policy = options.random_policy;
   request.choice = ActionChoice::kSample;
   request.dense = options.math == Math::kDense;
-  request.game = game_options(e.config, e.environment, e.config.noops);
+  e.require_pooling(options.max_pool, options.math);
+  request.game = game_options(e.config, e.environment, e.config.noops, request.dense);
+  request.game.max_pool = options.max_pool;
   const bool pictures = e.environment.has_objects();
+  request.keep_pictures = pictures && options.keep;
   RolloutBuffers buffers;
   if (options.keep) {
     buffers = RolloutBuffers({.num_envs = e.config.envs,
@@ -96,15 +99,14 @@ RolloutResult Engine::rollout(const RolloutOptions& options) {
                               .reward = !e.facts.constant_reward});
   }
   RolloutResult result;
-  std::vector<std::uint16_t> rows;
+  PlayResult played;
   double score = 0;
   for (std::int64_t repeat = 0; repeat < options.repeats; ++repeat) {
     request.stream = {e.config.seed, static_cast<std::uint32_t>(repeat)};
     Record<float> record = buffers.record();
-    PlayResult played = e.backend->play(e.parameters, request, options.keep ? &record : nullptr);
+    played = e.backend->play(e.parameters, request, options.keep ? &record : nullptr);
     result.seconds += played.seconds;
     result.library = played.library;
-    rows = std::move(played.rows);
     for (const std::int32_t episodes : played.episodes) result.episodes += episodes;
     for (const float s : played.score) score += static_cast<double>(s);
   }
@@ -113,8 +115,10 @@ RolloutResult Engine::rollout(const RolloutOptions& options) {
   if (options.keep) {
     result.trajectory = to_trajectory(buffers.record(), e.config.envs, e.facts.observation_size,
                                       e.facts.num_actions, !options.random_policy);
-    if (pictures) {
-      result.trajectory.pictures = to_pictures(*e.facts.tables, result.trajectory, rows);
+    if (request.dense) {
+      result.trajectory.pictures = std::move(played.pictures);
+    } else if (pictures) {
+      result.trajectory.pictures = to_pictures(*e.facts.tables, result.trajectory, played.rows);
     }
   }
   return result;

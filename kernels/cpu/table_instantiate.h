@@ -3,8 +3,10 @@
 // the environment's, and uses LS_INSTANTIATE_TABLES(name, Type).
 #pragma once
 
+#include "kernels/cpu/dense.h"
 #include "kernels/cpu/launchers.h"
 #include "kernels/cpu/returns.h"
+#include "kernels/cpu/sample.h"
 #include "kernels/cpu/table_gradient.h"
 #include "kernels/cpu/table_returns.h"
 #include "kernels/cpu/table_rollout.h"
@@ -16,6 +18,7 @@
 #include "kernels/cpu/table_lanes_avx2.h"
 #else
 #include "kernels/cpu/episode_player.h"
+#include "kernels/cpu/picture_step.h"
 #endif
 
 namespace lockstep::cpu {
@@ -60,6 +63,10 @@ struct TableBatch {
                     int first, int end, float* rows) {
     table_build<F>(shape, lights, weights, first, end, rows);
   }
+  static void bias(const BiasArgs& args, std::int64_t first_row, std::int64_t rows) {
+    bias_rows<F>(args, first_row, rows);
+  }
+  static void sample(const SampleArgs& args, std::int64_t group) { sample_group<F>(args, group); }
 };
 
 template <class E>
@@ -100,7 +107,9 @@ int table_pixels(int row, std::uint16_t* pixel) {
                                            LS_TABLE_BATCH(Type)::optimize,   \
                                            LS_TABLE_BATCH(Type)::squares,    \
                                            LS_TABLE_BATCH(Type)::largest,    \
-                                           LS_TABLE_BATCH(Type)::build};     \
+                                           LS_TABLE_BATCH(Type)::build,      \
+                                           LS_TABLE_BATCH(Type)::bias,       \
+                                           LS_TABLE_BATCH(Type)::sample};    \
   }
 
 #if defined(LS_ISA_AVX512) || defined(LS_ISA_AVX2)
@@ -114,13 +123,15 @@ int table_pixels(int row, std::uint16_t* pixel) {
                                             Type::kSide,                                     \
                                             Type::kFrames,                                   \
                                             Type::kMaxEpisodeFrames,                         \
+                                            Type::kFrameLimit,                               \
                                             Type::kMaxRowPixels,                             \
-                                            table_pixels<Type>};                             \
+                                            table_pixels<Type>,                              \
+                                            picture_step_group<Type>};                       \
   extern const EnvironmentFacts environment_facts_##id;                                      \
   const EnvironmentFacts environment_facts_##id = {                                          \
       .name = Type::kName,                                                                   \
       .summary = Type::kSummary,                                                             \
-      .state_size = 0,                                                                       \
+      .state_size = PictureGame<Type>::kNumbers,                                             \
       .observation_size = Type::kPixels,                                                     \
       .num_actions = 2,                                                                      \
       .max_episode_steps = Type::kMaxEpisodeFrames / Type::kFrames,                          \

@@ -2,6 +2,7 @@
 // instruction set. This header is all the host sees; it compiles without any instruction-set flag.
 #pragma once
 
+#include "kernels/dense.h"
 #include "kernels/object_tables.h"
 #include "kernels/optimizer.h"
 
@@ -35,6 +36,10 @@ struct TableOperations {
   std::uint32_t (*largest)(std::int64_t n, const float* values);
   void (*build)(const TableShape&, const TableLists& lights, const float* weights, int first,
                 int end, float* rows);
+
+  // around the matrix products of the dense path; the same for every environment
+  void (*bias)(const BiasArgs&, std::int64_t first_row, std::int64_t rows);
+  void (*sample)(const SampleArgs&, std::int64_t group);
 };
 
 /// Constants of an environment of objects beside its EnvironmentFacts, for the host.
@@ -43,9 +48,13 @@ struct TableFacts {
   int side;                // the picture is side x side
   int frames;              // of a step without options
   int max_episode_frames;  // GameOptions::max_steps of an episode must not come to more
+  int frame_limit;         // nor to more than this where pictures are drawn
   int max_row_pixels;
   /// Writes the pixels of a row, ascending; returns how many.
   int (*pixels)(int row, std::uint16_t* pixel);
+  /// One step of a group with the caller's actions, in pictures: kernels/picture_step.h. The state
+  /// has EnvironmentFacts::state_size numbers.
+  void (*step)(const StepBuffers&, const GameOptions&, std::int64_t group);
 };
 
 }  // namespace lockstep::cpu

@@ -36,6 +36,26 @@ struct ShortPongOn : ObjectPong {
     send(s, s.active != I(0), 165, 107, 2);
     return s;
   }
+  static constexpr int kStateSize = ObjectPong::kStateSize + 1;
+  template <class I>
+  static LS_HD void save(const State<I>& state, I (&to)[kStateSize]) {
+    I play[ObjectPong::kStateSize];
+    ObjectPong::save<I>(state, play);
+    for (int i = 0; i < ObjectPong::kStateSize; ++i) to[i] = play[i];
+    to[kStateSize - 1] = state.course;
+  }
+  template <class I>
+  static LS_HD State<I> restore(const I (&from)[kStateSize]) {
+    I play[ObjectPong::kStateSize];
+    for (int i = 0; i < ObjectPong::kStateSize; ++i) play[i] = from[i];
+    return {ObjectPong::restore<I>(play), from[kStateSize - 1]};
+  }
+  /// Draws what `count` states show at most.
+  static LS_HD void draw(const State<std::int32_t>* states, int count, std::uint8_t* picture) {
+    PongState<std::int32_t> play[2];
+    for (int i = 0; i < count; ++i) play[i] = states[i];
+    ObjectPong::draw(play, count, picture);
+  }
   template <class I>
   static LS_HD void restart(State<I>& state, typename Lanes<I>::M over, const State<I>& start) {
     ObjectPong::restart<I>(state, over, start);

@@ -1,0 +1,108 @@
+// Engine::evaluate(): whole episodes of a policy, and what is kept of them.
+#include <algorithm>
+#include <string>
+
+#include "host/engine_impl.h"
+#include "host/errors.h"
+#include "host/parallel.h"
+#include "host/rollout_buffers.h"
+#include "kernels/game_noise.h"
+
+namespace lockstep {
+namespace {
+
+/// Frames that an episode's actions play, those before the first action included.
+std::int32_t count_frames(const cpu::PictureFacts& facts, const PlayRequest& request,
+                          std::uint32_t env, const std::vector<std::uint8_t>& actions,
+                          std::int32_t noops) {
+  const auto player = facts.start(request.stream, env, request.game);
+  std::int32_t frames = noops;
+  for (const std::uint8_t action : actions) {
+    player->begin_step(action);
+    while (player->next_frame()) ++frames;
+  }
+  return frames;
+}
+
+}  // namespace
+
+void Engine::Impl::require_pooling(bool max_pool, Math math) const {
+  if (!max_pool) return;
+  require(environment.has_objects(), "--max-pool: " + config.env + " is no game of frames");
+  require(math == Math::kDense, "--max-pool: the tables of " + config.env +
+                                    " know no maximum of two pictures; use --math dense");
+}
+
+PlayRequest Engine::Impl::evaluation(const EvalOptions& options) const {
+  require(options.episodes >= 1, "evaluate: episodes must be at least 1");
+  require(options.noops >= 0 && options.noops <= kMaxNoops,
+          "evaluate: noops must be in [0, " + std::to_string(kMaxNoops) + "]");
+  require(options.epsilon >= 0 && options.epsilon <= 1, "evaluate: epsilon must be in [0, 1]");
+  require_pooling(options.max_pool, options.math);
+  PlayRequest request;
+  request.num_envs = options.episodes;
+  request.dense = options.math == Math::kDense;
+  request.game = game_options(config, environment, options.noops, request.dense);
+  request.game.noops_in_turn = options.noops_in_turn;
+  request.game.max_pool = options.max_pool;
+  request.T = episode_limit(request.game, environment);
+  request.choice = options.mode == ActionMode::kSample    ? ActionChoice::kSample
+                   : options.mode == ActionMode::kEpsilon ? ActionChoice::kEpsilon
+                                                          : ActionChoice::kGreedy;
+  request.epsilon = static_cast<float>(options.epsilon);
+  request.stream = {options.seed, kEvaluationEpoch + static_cast<std::uint32_t>(options.index)};
+  return request;
+}
+
+/// Plays once more, now that it is known how long records must be. Episodes follow one another
+/// then; the first of each environment is the one that was played.
+void Engine::Impl::keep_actions(PlayRequest request, EvalResult& result) const {
+  request.T = *std::max_element(result.lengths.begin(), result.lengths.end());
+  request.episodic = false;
+  const RolloutBuffers buffers({.num_envs = request.num_envs,
+                                .T = request.T,
+                                .O = facts.observation_size,
+                                .A = facts.num_actions,
+                                .logits = true,
+                                .reward = !facts.constant_reward});
+  Record<float> record = buffers.record();
+  backend->play(parameters, request, &record);
+  const auto episodes = static_cast<std::size_t>(request.num_envs);
+  result.actions.resize(episodes);
+  for (std::size_t i = 0; i < episodes; ++i) {
+    const std::size_t group = i / kGroup * static_cast<std::size_t>(record.T), lane = i % kGroup;
+    const auto length = static_cast<std::size_t>(result.lengths[i]);
+    for (std::size_t step = group; step < group + length; ++step) {
+      const bool wide = record.action != nullptr;
+      result.actions[i].push_back(
+          wide ? record.action[step * kGroup + lane]
+               : static_cast<std::uint8_t>((record.action_bits[step] >> lane) & 1));
+    }
+  }
+  if (!environment.has_objects()) return;
+  result.noops.resize(episodes);
+  result.frames.resize(episodes);
+  parallel_for(request.num_envs, omp_get_num_procs(), [&](std::int64_t env, int) {
+    const auto i = static_cast<std::size_t>(env);
+    const auto id = static_cast<std::uint32_t>(env);
+    result.noops[i] = start_noops(request.game, request.stream, id, 0);
+    result.frames[i] =
+        count_frames(facts.watch.picture, request, id, result.actions[i], result.noops[i]);
+  });
+}
+
+EvalResult Engine::evaluate(const EvalOptions& options) {
+  Impl& e = *impl_;
+  const PlayRequest request = e.evaluation(options);
+  PlayResult played = e.backend->play(e.parameters, request, nullptr);
+  EvalResult result;
+  result.scores = std::move(played.score);
+  result.lengths = std::move(played.length);
+  for (const std::int32_t length : result.lengths) result.steps += length;
+  result.seconds = played.seconds;
+  result.library = played.library;
+  if (options.keep_actions) e.keep_actions(request, result);
+  return result;
+}
+
+}  // namespace lockstep
