@@ -5,13 +5,16 @@ lockstep_cuda_parts(lockstep_cuda_test EMULATED ENVIRONMENTS cartpole corridor)
 # g++'s warning; the sanitizers look for it.
 function(lockstep_kernel_test name)
   lockstep_test(kernels/${name} SOURCES kernels/${name}.cpp ENVIRONMENTS cartpole corridor
-                LIBRARIES lockstep_emulator)
+                LIBRARIES lockstep_emulator ${ARGN})
   if(TARGET kernels_${name})
     target_compile_options(kernels_${name} PRIVATE -Wno-uninitialized -Wno-maybe-uninitialized)
   endif()
 endfunction()
 foreach(name dense finish gradient returns rollout sample step)
   lockstep_kernel_test(cuda_${name}_test)
+endforeach()
+foreach(name table_learn table_update)
+  lockstep_kernel_test(cuda_${name}_test lockstep_table_pong)
 endforeach()
 
 foreach(name backend buffers dense dense_fault fault parity play resume)
