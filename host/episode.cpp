@@ -7,7 +7,6 @@
 
 #include "host/engine_impl.h"
 #include "host/errors.h"
-#include "host/rollout_buffers.h"
 
 namespace lockstep {
 
@@ -33,36 +32,12 @@ bool EpisodePictures::next() {
 }
 
 PlayedEpisode Engine::play_episode(const EvalOptions& options, std::int64_t episode) {
-  Impl& e = *impl_;
   require(episode >= 0, "play_episode: episode must be at least 0");
   EvalOptions all = options;
   all.episodes = episode + 1;
-  PlayRequest request = e.evaluation(all);
-  const auto n = static_cast<std::size_t>(episode);
-  // first to learn how long it is: room for the longest possible would be a hundred times as much
-  request.T = e.backend->play(e.parameters, request, nullptr).length[n];
-  RolloutBuffers buffers({.num_envs = request.num_envs,
-                          .T = request.T,
-                          .O = e.facts.observation_size,
-                          .A = e.facts.num_actions,
-                          .logits = true,
-                          .reward = !e.facts.constant_reward});
-  Record<float> record = buffers.record();
-  const PlayResult played = e.backend->play(e.parameters, request, &record);
-  PlayedEpisode result;
-  result.number = episode;
-  result.score = static_cast<double>(played.score[n]);
-  const std::int64_t group = episode / kGroup, lane = episode % kGroup;
-  const auto bit = [&](const std::uint16_t* words, std::int64_t t) {
-    return static_cast<std::uint8_t>((words[group * record.T + t] >> lane) & 1);
-  };
-  for (std::int64_t t = 0; t < request.T; ++t) {
-    result.actions.push_back(record.action != nullptr
-                                 ? record.action[(group * record.T + t) * kGroup + lane]
-                                 : bit(record.action_bits, t));
-  }
-  result.terminated = bit(record.terminated, request.T - 1) != 0;
-  return result;
+  all.keep_actions = true;
+  EvalResult result = evaluate(all);
+  return {episode, std::move(result.actions.back()), static_cast<double>(result.scores.back())};
 }
 
 EpisodePictures Engine::pictures(const EvalOptions& options, const PlayedEpisode& episode) const {

@@ -15,7 +15,6 @@ struct PlayedEpisode {
   std::int64_t number = 0;            // environment id in the evaluation
   std::vector<std::uint8_t> actions;  // one a step
   double score = 0;                   // sum of rewards
-  bool terminated = false;            // by the world; else at the time limit
 };
 
 /// Plays an episode's actions again and shows what there is to see after each frame.

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "host/cli/device.h"
+#include "host/cli/math_option.h"
 #include "host/cli/mode_option.h"
 #include "host/cli/output.h"
 #include "host/cli/policy_source.h"
@@ -28,6 +29,7 @@ EvalOptions options_of(const Arguments& arguments) {
   EvalOptions options;
   set_mode(arguments, options);
   options.seed = arguments.config().seed;
+  options.math = math_of(arguments);
   return options;
 }
 
@@ -42,12 +44,13 @@ std::vector<ArgumentRow> episode_rows() {
        .required = true},
       mode_row(),
       {.name = "episode",
-       .value = integer_in(0, 99999),
+       .value = integer_in(0, 999),
        .help = "number of the episode, as eval counts them",
        .fallback = "0"},
       option_row("seed"),
       option_row("env"),
       option_row("activation"),
+      math_row(),
       option_row("device"),
       option_row("threads"),
       option_row("quiet"),
