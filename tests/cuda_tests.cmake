@@ -1,5 +1,7 @@
 # Tests of the CUDA part, on the emulator: kernels one by one, and the backend as a whole.
-lockstep_cuda_parts(lockstep_cuda_test EMULATED ENVIRONMENTS cartpole corridor)
+lockstep_add_environment(tests/support/short_world.h NAME shortpong
+                         TYPE lockstep::test::ShortWorld OBJECTS)
+lockstep_cuda_parts(lockstep_cuda_test EMULATED ENVIRONMENTS cartpole corridor pong shortpong)
 
 # A test that instantiates kernels itself. What a loop fills before it reads is too long a story for
 # g++'s warning; the sanitizers look for it.
@@ -21,6 +23,11 @@ foreach(name backend buffers dense dense_fault fault parity play resume)
   lockstep_test(host/cuda_${name}_test SOURCES host/cuda_${name}_test.cpp
                 ENVIRONMENTS cartpole corridor LIBRARIES lockstep_cuda_test)
 endforeach()
+lockstep_test(host/cuda_table_parity_test SOURCES host/cuda_table_parity_test.cpp
+              ENVIRONMENTS cartpole pong shortpong LIBRARIES lockstep_cuda_test)
+lockstep_test(host/cuda_table_parity_all_test SOURCES host/cuda_table_parity_test.cpp LABELS slow
+              ENVIRONMENTS cartpole pong shortpong LIBRARIES lockstep_cuda_test
+              DEFINITIONS LS_PARITY_STRIDE=1)
 lockstep_test(host/cuda_parity_all_test SOURCES host/cuda_parity_test.cpp LABELS slow
               ENVIRONMENTS cartpole corridor LIBRARIES lockstep_cuda_test
               DEFINITIONS LS_PARITY_STRIDE=1)

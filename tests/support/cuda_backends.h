@@ -90,8 +90,9 @@ inline void expect_same_result(const UpdateResult& got, const UpdateResult& want
 }
 
 /// Runs the same updates on both, the device's in one batch, and compares all they tell.
-inline void expect_same_updates(CudaBackend& cuda, CpuBackend& cpu, std::span<const double> lr,
-                                std::uint32_t first = 0) {
+template <class Cuda, class Cpu>
+void expect_same_updates(Cuda& cuda, Cpu& cpu, std::span<const double> lr,
+                         std::uint32_t first = 0) {
   std::vector<UpdateResult> got;
   while (got.size() < lr.size()) {
     for (UpdateResult& result :
