@@ -61,6 +61,7 @@ TEST(CudaTableReturns, EqualTheCpusForEveryOption) {
     for (const NormalizeRule normalize : {NormalizeRule::kNone, NormalizeRule::kScale,
                                           NormalizeRule::kBatch, NormalizeRule::kEpisode}) {
       LearnCase c;
+      c.max_steps = cuda::kShortChunk;  // an episode begins where a chunk does
       c.baseline = baseline;
       c.normalize = normalize;
       c.entropy_coef = 0.02;

@@ -69,24 +69,36 @@ TEST(CudaTableUpdate, StepsAsTheCpuDoesWithTheUsualNetwork) {
   expect_update(c);
 }
 
-// What one leaves behind does not reach the next: the same record twice, without a rollout.
-TEST(CudaTableUpdate, OneFollowsAnother) {
+// What one leaves behind does not reach the next, and nothing of them waits for the host: the same
+// record twice, without rollouts, as one captured graph.
+TEST(CudaTableUpdate, OneFollowsAnotherWithoutTheHost) {
   LearnCase c;
   c.baseline = BaselineRule::kRunningMean;
   c.normalize = NormalizeRule::kScale;
   CudaTableUpdate u(c);
-  for (int i = 0; i < 2; ++i) {
+  cudaStream_t stream = nullptr;
+  require_cuda(cudaStreamCreate(&stream));
+  require_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+  estimate(u, stream);
+  learn(u, stream);
+  cudaGraph_t graph = nullptr;
+  require_cuda(cudaStreamEndCapture(stream, &graph));
+  cudaGraphExec_t update = nullptr;
+  require_cuda(cudaGraphInstantiate(&update, graph, 0));
+  for (int i = 0; i < 2; ++i) require_cuda(cudaGraphLaunch(update, stream));
+  require_cuda(cudaStreamSynchronize(stream));
+  require_cuda(cudaGraphExecDestroy(update));
+  require_cuda(cudaGraphDestroy(graph));
+  require_cuda(cudaStreamDestroy(stream));
+  for (std::size_t slot = 1; slot <= 2; ++slot) {
     u.estimate();
     u.weigh();
     u.gradient();
-    const cuda::UpdateLog log = u.cpu_log();
+    expect_log(u.log.download()[slot], u.cpu_log());
     u.apply();
-    estimate(u);
-    learn(u);
-    expect_parameters(u);
-    expect_log(u.log.download()[static_cast<std::size_t>(1 + i)], log);
-    expect_ready_for_the_next(u, static_cast<std::uint32_t>(4 + i), 2 + i);
   }
+  expect_parameters(u);
+  expect_ready_for_the_next(u, 5, 3);
 }
 
 TEST(CudaTableUpdate, MakesATableOfOtherWeights) {

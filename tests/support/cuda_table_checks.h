@@ -19,22 +19,29 @@ namespace lockstep::test {
 
 // ---- the calls ----
 
+/// Puts the passes on `stream`.
+inline void estimate(CudaTableUpdate& u, cudaStream_t stream) {
+  require_cuda(cuda::table_returns(u.args, u.settings().launch, stream));
+  require_cuda(cuda::table_baseline(u.args, u.settings().launch, stream));
+}
+/// From weigh() to the end.
+inline void learn(CudaTableUpdate& u, cudaStream_t stream) {
+  const cuda::TableLaunchShape& launch = u.settings().launch;
+  require_cuda(cuda::table_weigh(u.args, launch, stream));
+  require_cuda(cuda::table_accumulate<ObjectPong>(u.args, launch, stream));
+  require_cuda(cuda::table_finish(u.args, launch, stream));
+  require_cuda(cuda::table_optimise(u.args, launch, stream));
+}
 inline void estimate(CudaTableUpdate& u) {
-  require_cuda(cuda::table_returns(u.args, u.settings().launch, nullptr));
-  require_cuda(cuda::table_baseline(u.args, u.settings().launch, nullptr));
+  estimate(u, nullptr);
   wait_for_device();
 }
 inline void weigh(CudaTableUpdate& u) {
   require_cuda(cuda::table_weigh(u.args, u.settings().launch, nullptr));
   wait_for_device();
 }
-/// From weigh() to the end.
 inline void learn(CudaTableUpdate& u) {
-  const cuda::TableLaunchShape& launch = u.settings().launch;
-  require_cuda(cuda::table_weigh(u.args, launch, nullptr));
-  require_cuda(cuda::table_accumulate<ObjectPong>(u.args, launch, nullptr));
-  require_cuda(cuda::table_finish(u.args, launch, nullptr));
-  require_cuda(cuda::table_optimise(u.args, launch, nullptr));
+  learn(u, nullptr);
   wait_for_device();
 }
 
