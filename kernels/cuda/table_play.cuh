@@ -3,10 +3,10 @@
 #pragma once
 
 #include "envs/object_env.h"
+#include "kernels/choose_action.h"
 #include "kernels/cuda/table_launchers.h"
 #include "kernels/cuda/warp.cuh"
 #include "kernels/game_noise.h"
-#include "kernels/sample_action.h"
 
 namespace lockstep::cuda {
 
@@ -58,27 +58,27 @@ struct LaneGame {
 
 /// The random words of an environment's actions: one counter serves four steps of a policy, 128 of
 /// uniformly random actions. Asked for every step in turn, from step 0.
+template <bool kRandom>
 struct LaneWords {
   PhiloxWords<std::uint32_t> words{};  // that of the step is the first
 
   __device__ void draw(const TableRolloutArgs& args, const RandomStream& stream, std::uint32_t env,
                        int t) {
-    const bool uniform = args.random_policy;
-    if (!uniform && args.choice != ActionChoice::kSample) return;
-    const int steps = uniform ? 128 : 4;
-    if (t % steps == 0) {
-      const Purpose purpose = uniform ? Purpose::kRandomAction : Purpose::kAction;
-      words = random_words(stream, purpose, 0, env, static_cast<std::uint32_t>(t / steps));
-    } else if (t % (steps / 4) == 0) {
+    using Words = ActionWords<kRandom ? PolicyForm::kRandom : PolicyForm::kRelu, 2>;
+    if (!kRandom && args.choice != ActionChoice::kSample) return;
+    if (t % Words::kSteps == 0) {
+      words = Words::draw(stream, env, t);
+    } else if (t % Words::kStepsPerWord == 0) {
       for (int i = 0; i < 3; ++i) words.w[i] = words.w[i + 1];
     }
   }
 };
 
 /// The action of step t: whether the bat goes up.
+template <bool kRandom>
 __device__ inline bool table_action(const TableRolloutArgs& args, const RandomStream& stream,
                                     std::uint32_t env, int t, float logit, std::uint32_t word) {
-  if (args.random_policy) return ((word >> (t & 31)) & 1u) != 0;
+  if constexpr (kRandom) return ((word >> (t & 31)) & 1u) != 0;
   const float logits[1] = {logit};
   if (args.choice == ActionChoice::kSample) return sampled_action<float, 2>(logits, word);
   const bool action = greedy_action<float, 2>(logits);
@@ -86,46 +86,39 @@ __device__ inline bool table_action(const TableRolloutArgs& args, const RandomSt
   return explore<float, 2>(stream, env, static_cast<std::uint32_t>(t), args.epsilon, action);
 }
 
-/// Scores of one environment.
-struct LaneScores {
-  std::int32_t running = 0, steps = 0;                  // of the episode under way
-  std::int32_t finished = 0, length = 0, episodes = 0;  // of those before
-
-  __device__ void close() {
-    finished += running;
-    length += steps;
-    ++episodes;
-    running = steps = 0;
-  }
+/// The episode under way. What those before it came to is in the results, where it costs no
+/// registers.
+struct LaneEpisode {
+  std::int32_t score, steps;
 };
 
-/// Logs the episode that just ended; before LaneScores::close().
-__device__ inline void log_episode(const TablePlay& play, std::int64_t env,
-                                   const LaneScores& scores) {
+/// Nothing is finished yet: one lane of every environment of a group, whether it plays or not.
+__device__ inline void clear_results(const TablePlay& play, std::uint32_t env) {
+  play.rollout.score[env] = 0;
+  play.rollout.length[env] = play.rollout.episodes[env] = 0;
   if (play.log.count == nullptr) return;
-  const std::int64_t at =
-      (std::int64_t{play.state->slot} * play.log.capacity + scores.episodes) * play.log.lanes + env;
-  play.log.length[at] = scores.steps;
-  if (play.log.score != nullptr) play.log.score[at] = static_cast<float>(scores.running);
+  play.log.count[play.state->slot * play.log.lanes + env] = 0;
 }
 
-/// Writes what is left of an environment.
-__device__ inline void leave(const TablePlay& play, std::int64_t env, const LaneScores& scores) {
-  play.rollout.score[env] = static_cast<float>(scores.finished);
-  play.rollout.length[env] = scores.length;
-  play.rollout.episodes[env] = scores.episodes;
-  if (play.log.count == nullptr) return;
-  play.log.count[play.state->slot * play.log.lanes + env] = scores.episodes;
+/// Adds an episode to the results and to the log; the same lane.
+__device__ inline void close_episode(const TablePlay& play, std::uint32_t env,
+                                     const LaneEpisode& episode) {
+  const std::int32_t number = play.rollout.episodes[env]++;
+  play.rollout.score[env] += static_cast<float>(episode.score);  // integers below 2^24: exact
+  play.rollout.length[env] += episode.steps;
+  const EpisodeLog& log = play.log;
+  if (log.count == nullptr) return;
+  const std::int64_t slot = play.state->slot;
+  log.count[slot * log.lanes + env] = number + 1;
+  const std::int64_t at = (slot * log.capacity + number) * log.lanes + env;
+  log.length[at] = episode.steps;
+  if (log.score != nullptr) log.score[at] = static_cast<float>(episode.score);
 }
 
 inline constexpr int kTableRing = 16;  // steps of bits that leave a block together: a sector
 inline constexpr int kTableKinds = 4;  // of bits: action, terminated, truncated, incoming
 
-/// Most warps of a block.
-template <int kEnvs>
-inline constexpr int kTableWarps = kEnvs == 1   ? 16
-                                   : kEnvs == 2 ? 8
-                                                : 12;
+inline constexpr int kTableWarps = 16;  // most warps of a block
 
 /// The bits of a block's steps: two rings, so that one is written to while the other leaves.
 /// A warp of kEnvs environments keeps bit e of kind q at place q kEnvs + e: what a vote of its
@@ -134,7 +127,7 @@ template <int kEnvs>
 struct TableBits {
   static_assert(kEnvs * kTableKinds <= kWarp && kGroup % kEnvs == 0);
   static constexpr int kWarpsPerGroup = kGroup / kEnvs;
-  std::uint32_t of[kTableWarps<kEnvs>][2][kTableRing];
+  std::uint32_t of[kTableWarps][2][kTableRing];
 
   /// Notes step t of the calling warp. All lanes; `kind` has the lane's bits of all kinds.
   __device__ void note(int t, const bool (&kind)[kTableKinds]) {
@@ -148,15 +141,15 @@ struct TableBits {
     const int step = t % kTableRing + lane_index();
     if (step < kTableRing) of[warp_in_block()][t / kTableRing % 2][step] = 0;
   }
-  /// Writes the steps from .. end - 1, a ring of them at most, to the record. All threads of the
-  /// block, which plays `groups` groups from `first` on; a barrier behind the last note().
+  /// Writes the ring that begins with step `from`, up to step T - 1, to the record. All threads of
+  /// the block, which plays `groups` groups from `first` on; a barrier behind the last note().
   __device__ void write(const TableRecord& record, std::int64_t first, int groups, int from,
-                        int end) const {
+                        int T) const {
     const int count = groups * kTableKinds * kTableRing;
     for (int i = static_cast<int>(threadIdx.x); i < count; i += static_cast<int>(blockDim.x)) {
       const int step = i % kTableRing, kind = i / kTableRing % kTableKinds;
       const int group = i / (kTableRing * kTableKinds);
-      if (from + step >= end) continue;
+      if (from + step >= T) continue;
       std::uint32_t word = 0;
       LS_UNROLL
       for (int w = 0; w < kWarpsPerGroup; ++w) {

@@ -22,6 +22,12 @@ inline constexpr int kNearObjects<E> = 2;
 /// Most floats of near rows: 175 KiB, which leave a multiprocessor room for little else.
 inline constexpr int kMostNear = 256 * 175;
 
+/// Most warps of a block, which has a multiprocessor's registers for itself.
+template <int kUnits, int kEnvs>
+inline constexpr int kWarps = kEnvs == 1                         ? 16
+                              : kEnvs == 2 || kUnits* kEnvs > 48 ? 8
+                                                                 : 12;
+
 /// What a warp keeps in shared memory.
 template <int kUnits, int kEnvs>
 struct Scratch {
@@ -31,8 +37,11 @@ struct Scratch {
   struct alignas(16) Words {
     std::uint32_t of[4];
   };
-  Place place[kEnvs];                     // of the rows of a step, in bytes
-  Words active[kEnvs][(kUnits + 3) / 4];  // activity bits of a step
+  Place place[kEnvs];                   // of the rows of a step, in bytes
+  Words active[kEnvs][kUnits / 4 + 1];  // activity bits of a step
+  // Number of the warp's first environment. Read again wherever it is needed: the compiler would
+  // move what follows from it out of the loop over steps, into registers that are wanted elsewhere.
+  volatile std::uint32_t first;
 };
 
 /// A lane's share of the network: units lane, lane + 32, ... With kWhole only the last of them may
@@ -68,15 +77,16 @@ __device__ inline float warp_tree(float (&sum)[kEnvs]) {
 }
 static_assert(kTableParts == kWarp, "a lane is a partial sum");
 
-/// Plays the environments of a warp.
+/// Plays the environments of a warp. Without units: at random.
 template <class E, bool kLeaky, int kUnits, bool kWhole, bool kNear, int kEnvs>
 class WarpPlayer {
  public:
   static constexpr int k = E::kObjects;
+  static constexpr int kRoom = kUnits > 0 ? kUnits : 1;
   static constexpr int kRowsNear = kNear ? kNearObjects<E> : 0;
   using I = std::int32_t;
 
-  __device__ WarpPlayer(const TablePlay& play, std::int64_t first, const float* near_rows,
+  __device__ WarpPlayer(const TablePlay& play, std::uint32_t first, const float* near_rows,
                         Scratch<kUnits, kEnvs>& scratch)
       : play_(play),
         args_(play.rollout),
@@ -85,20 +95,21 @@ class WarpPlayer {
         near_(near_rows + lane_index()) {
     const TableView& policy = args_.policy;
     units_.count = policy.shape.padded() - lane_index();
-    const int place = lane_index() % kEnvs;
-    env_ = first + place;
-    cell_ = first / kGroup * args_.record.steps.T * kGroup + first % kGroup + place;
-    alive_ = env_ < args_.num_envs;
+    if (lane_index() == 0) scratch.first = first;
+    __syncwarp(kAllLanes);
+    const std::uint32_t mine = env();
+    step_ = mine / kGroup * static_cast<std::uint32_t>(args_.record.steps.T);
+    alive_ = mine < args_.num_envs;
     game_.episode = 0;
-    game_.restart(args_.game, stream_, id());
-    starting_ = true;
+    game_.restart(args_.game, stream_, env());
+    episode_ = {0, 0};
+    const std::int64_t lanes = (args_.num_envs + kGroup - 1) / kGroup * kGroup;
+    if (lane_index() < kEnvs && mine < lanes) clear_results(play, mine);
     far_ = policy.rows + lane_index();
     LS_UNROLL
     for (int u = 0; u < kUnits; ++u) output_[u] = units_.load(policy.output + lane_index(), u);
   }
   __device__ bool playing() const { return __any_sync(kAllLanes, alive_) != 0; }
-  __device__ std::int64_t env() const { return env_; }
-  __device__ const LaneScores& scores() const { return scores_; }
 
   /// Step t.
   __device__ void step(int t, TableBits<kEnvs>& bits) {
@@ -106,37 +117,43 @@ class WarpPlayer {
     I row[k];
     E::rows(game_.state, row);
     const bool incoming = E::incoming(game_.state);
-    words_.draw(args_, stream_, id(), t);
+    words_.draw(args_, stream_, env(), t);
     float logit = 0;
-    if (!args_.random_policy) logit = network(row, recording);
-    const bool up = table_action(args_, stream_, id(), t, logit, words_.words.w[0]);
-    const auto result = game_.step(args_.game, stream_, id(), up, t);
+    if constexpr (kUnits > 0) logit = network(row, recording);
+    const bool up = table_action<kUnits == 0>(args_, stream_, env(), t, logit, words_.words.w[0]);
+    const auto result = game_.step(args_.game, stream_, env(), up, t);
 
-    scores_.running += result.reward;
-    ++scores_.steps;
-    const bool late = scores_.steps >= args_.game.max_steps;
+    episode_.score += result.reward;
+    ++episode_.steps;
+    const bool late = episode_.steps >= args_.game.max_steps;
     const bool terminated = alive_ && result.over;
     const bool truncated = alive_ && late && !result.over;
     if (recording) {
       bits.note(t, {up, terminated, truncated, incoming});
       record(logit, row, result.reward);
     }
-    starting_ = false;
     if (result.over || late) {  // lanes that are done play on unseen, from a new start
       if (terminated || truncated) {
-        if (lane_index() < kEnvs) log_episode(play_, env_, scores_);
-        scores_.close();
+        if (lane_index() < kEnvs) close_episode(play_, env(), episode_);
         alive_ = !args_.episodic;
       }
-      scores_.running = scores_.steps = 0;
-      game_.restart(args_.game, stream_, id());
-      starting_ = true;
+      episode_ = {0, 0};
+      game_.restart(args_.game, stream_, env());
     }
-    cell_ += kGroup;
+    ++step_;
   }
 
  private:
-  __device__ std::uint32_t id() const { return static_cast<std::uint32_t>(env_); }
+  __device__ std::uint32_t env() const {
+    return scratch_.first + static_cast<std::uint32_t>(lane_index() % kEnvs);
+  }
+  /// Where the record keeps field f of `fields` of the step.
+  template <class T>
+  __device__ T& at(T* field, int fields, int f) const {
+    const auto row =
+        std::uint64_t{step_} * static_cast<unsigned>(fields) + static_cast<unsigned>(f);
+    return field[row * kGroup + env() % kGroup];
+  }
 
   /// phi of unit u from the places of the rows.
   __device__ float phi_of(const typename Scratch<kUnits, kEnvs>::Place& place, int u) const {
@@ -159,7 +176,7 @@ class WarpPlayer {
         scratch_.place[lane_index()].of[i] = static_cast<std::uint32_t>(row[i]) * stride;
       }
     }
-    const unsigned starting = __ballot_sync(kAllLanes, starting_);
+    const unsigned starting = __ballot_sync(kAllLanes, episode_.steps == 0);
     __syncwarp(kAllLanes);
     if (starting != 0) {  // nothing has changed yet
       LS_UNROLL
@@ -192,6 +209,8 @@ class WarpPlayer {
         LS_UNROLL
         for (int i = 0; i < (kUnits + 3) / 4; ++i) scratch_.active[e][i] = active[i];
       }
+      // loads of all environments at once would need more registers than there are
+      if constexpr (kUnits > 8) __syncwarp(kAllLanes);
     }
     __syncwarp(kAllLanes);
     if (recording) write_active();
@@ -201,13 +220,12 @@ class WarpPlayer {
   __device__ void write_active() const {
     const int words = args_.policy.shape.words();
     const int e = lane_index() % kEnvs;
-    const std::int64_t step = cell_ / kGroup;
     LS_UNROLL
     for (int from = 0; from < kUnits; from += kWarp / kEnvs) {
       const int word = from + lane_index() / kEnvs;
-      if (word >= words) continue;
-      args_.record.active[(step * words + word) * kGroup + cell_ % kGroup] =
-          scratch_.active[e][word / 4].of[word % 4];
+      if (word < words) {
+        at(args_.record.active, words, word) = scratch_.active[e][word / 4].of[word % 4];
+      }
     }
   }
 
@@ -216,13 +234,10 @@ class WarpPlayer {
     I shown = row[0];
     LS_UNROLL
     for (int i = 1; i < k; ++i) shown = object == i ? row[i] : shown;
-    if (object < k) {
-      args_.record.rows[(cell_ / kGroup * k + object) * kGroup + cell_ % kGroup] =
-          static_cast<std::uint16_t>(shown);
-    }
+    if (object < k) at(args_.record.rows, k, object) = static_cast<std::uint16_t>(shown);
     if (object == 0) {
-      args_.record.steps.logits[cell_] = logit;
-      args_.record.reward[cell_] = static_cast<std::int8_t>(reward);
+      at(args_.record.steps.logits, 1, 0) = logit;
+      at(args_.record.reward, 1, 0) = static_cast<std::int8_t>(reward);
     }
   }
   static_assert(kMaxObjects * kEnvs <= kWarp);
@@ -233,27 +248,27 @@ class WarpPlayer {
   Scratch<kUnits, kEnvs>& scratch_;
   const float *near_, *far_;  // unit `lane` of row 0 of the table
   LaneUnits<kUnits, kWhole> units_;
-  std::int64_t env_, cell_;  // cell: in arrays [G][T][16], of the step
-  bool alive_, starting_;
+  std::uint32_t step_;  // in arrays [G][T]
+  bool alive_;
   LaneGame<E> game_;
-  LaneWords words_;
-  LaneScores scores_;
-  float phi_[kEnvs][kUnits], output_[kUnits];
+  LaneWords<kUnits == 0> words_;
+  LaneEpisode episode_;
+  float phi_[kEnvs][kRoom], output_[kRoom];
 };
 
 template <class E, bool kLeaky, int kUnits, bool kWhole, bool kNear, int kEnvs>
-LS_KERNEL(kTableWarps<kEnvs>* kWarp)
+LS_KERNEL((kWarps<kUnits, kEnvs> * kWarp))
 table_rollout_kernel(const __grid_constant__ TablePlay play) {
   constexpr int kWarpsPerGroup = kGroup / kEnvs;
   LS_DYNAMIC_SHARED(float, near_rows);
-  LS_SHARED(scratch, Scratch<kUnits, kEnvs>[kTableWarps<kEnvs>]);
+  LS_SHARED(scratch, Scratch<kUnits, kEnvs>[kWarps<kUnits, kEnvs>]);
   LS_SHARED(bits, TableBits<kEnvs>);
-  LS_SHARED(ends, std::int32_t[kTableWarps<kEnvs>]);
+  LS_SHARED(ends, std::int32_t[kWarps<kUnits, kEnvs>]);
   if (play.state != nullptr && play.state->stop != Stop::kRunning) return;  // the whole grid
   const TableRolloutArgs& args = play.rollout;
   const bool recording = args.record.steps.groups > 0;
   if constexpr (kNear) {
-    const int count = args.random_policy ? 0 : kNearRows<E> * args.policy.shape.padded();
+    const int count = kNearRows<E> * args.policy.shape.padded();
     for (int i = static_cast<int>(threadIdx.x); i < count; i += static_cast<int>(blockDim.x)) {
       near_rows[i] = args.policy.rows[i];
     }
@@ -266,14 +281,13 @@ table_rollout_kernel(const __grid_constant__ TablePlay play) {
   __syncthreads();
 
   WarpPlayer<E, kLeaky, kUnits, kWhole, kNear, kEnvs> player(
-      play, first * kGroup + std::int64_t{warp_in_block()} * kEnvs, near_rows,
+      play, static_cast<std::uint32_t>(first * kGroup + warp_in_block() * kEnvs), near_rows,
       scratch[warp_in_block()]);
   bool playing = player.playing();
   int end = 0;  // of the steps this warp has played
   for (int from = 0; from < args.T; from += kTableRing) {
-    const int until = args.T - from < kTableRing ? args.T : from + kTableRing;
     int t = from;
-    for (; t < until && playing; ++t) {
+    for (; t < args.T && t < from + kTableRing && playing; ++t) {
       player.step(t, bits);
       if (args.episodic) playing = player.playing();
     }
@@ -282,16 +296,14 @@ table_rollout_kernel(const __grid_constant__ TablePlay play) {
       if (!playing) break;
       continue;
     }
-    if (t < until) bits.pad(t);
+    if (t < from + kTableRing) bits.pad(t);
     const bool goes_on = __syncthreads_or(playing ? 1 : 0) != 0;
-    bits.write(args.record, first, groups, from, until);
+    bits.write(args.record, first, groups, from, args.T);
     if (!goes_on) break;
   }
 
-  const int group = warp_in_block() / kWarpsPerGroup;
-  if (group < groups && lane_index() < kEnvs) leave(play, player.env(), player.scores());
   if (!recording) return;
-  if (lane_index() == 0) atomicMax(ends + group, end);
+  if (lane_index() == 0) atomicMax(ends + warp_in_block() / kWarpsPerGroup, end);
   __syncthreads();
   if (static_cast<int>(threadIdx.x) < groups) {
     args.record.steps.steps[first + threadIdx.x] = ends[threadIdx.x];
@@ -303,18 +315,20 @@ table_rollout_kernel(const __grid_constant__ TablePlay play) {
 template <class E, int kUnits, bool kWhole, int kEnvs>
 cudaError_t launch_rollout(const TablePlay& play, int multiprocessors, cudaStream_t stream) {
   constexpr int kWarpsPerGroup = kGroup / kEnvs;
-  constexpr std::int64_t kMostGroups = kTableWarps<kEnvs> / kWarpsPerGroup;
-  constexpr bool kNear = kNearRows < E >> 0 && kUnits * kWarp * kNearRows<E> <= kMostNear;
+  constexpr std::int64_t kMostGroups = kWarps<kUnits, kEnvs> / kWarpsPerGroup;
+  constexpr int kFloats = kUnits * kWarp * kNearRows<E>;
+  constexpr bool kNear = kFloats > 0 && kFloats <= kMostNear;
   const TableView& policy = play.rollout.policy;
   const auto kernel = policy.leak == 0
                           ? table_rollout_kernel<E, false, kUnits, kWhole, kNear, kEnvs>
-                          : table_rollout_kernel<E, true, kUnits, kWhole, kNear, kEnvs>;
+                          : table_rollout_kernel<E, (kUnits > 0), kUnits, kWhole, kNear, kEnvs>;
   const int bytes =
       kNear ? static_cast<int>(sizeof(float)) * kNearRows<E> * policy.shape.padded() : 0;
   const cudaError_t status =
       cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
   if (status != cudaSuccess) return status;
   const std::int64_t groups = (play.rollout.num_envs + kGroup - 1) / kGroup;
+  if (groups == 0) return cudaSuccess;
   const std::int64_t share = (groups + multiprocessors - 1) / multiprocessors;
   const std::int64_t per_block = share < kMostGroups ? share : kMostGroups;
   const auto blocks = static_cast<unsigned>((groups + per_block - 1) / per_block);
@@ -338,6 +352,7 @@ cudaError_t play_table(const TablePlay& play, const TableLaunchShape& shape, cud
   const int units = play.rollout.policy.shape.words();  // of a lane
   const int places = shape.multiprocessors > 0 ? shape.multiprocessors : 1;
   const bool many = shape.envs_per_warp == 8;
+  if (play.rollout.random_policy) return launch_rollout<E, 0, false, 8>(play, places, stream);
   if (units == 7) {
     return many ? launch_rollout<E, 7, true, 8>(play, places, stream)
                 : launch_rollout<E, 7, true, 4>(play, places, stream);
