@@ -45,7 +45,8 @@ TEST_F(CliTest, HelpAndVersionGoToStdout) {
   EXPECT_THAT(help.err, IsEmpty());
   EXPECT_THAT(help.out, ContainsRegex("--lr X +learning rate \\(\\(0, inf\\); default 0.03\\)"));
   EXPECT_THAT(help.out, ContainsRegex("--extra-updates N .*\n.*default 20"));
-  for (const char* command : {"eval", "rollout", "replay", "plot", "list", "info", "completion"}) {
+  for (const char* command :
+       {"eval", "rollout", "replay", "plot", "view", "render", "list", "info", "completion"}) {
     EXPECT_THAT(run({command, "--help"}).out, HasSubstr("usage: lockstep " + std::string(command)));
   }
 }

@@ -80,6 +80,8 @@ TEST(ParseNpy, ReadsEveryTypeAndShape) {
   EXPECT_THAT(values("'|i1'", "(1, 2)", raw<std::int8_t>({-128, 127})), ElementsAre(-128, 127));
   EXPECT_THAT(values("'<i4'", "(1,)", raw<std::int32_t>({-2147483648})),
               ElementsAre(-2147483648.0));
+  EXPECT_THAT(values("'<u4'", "(1,)", raw<std::uint32_t>({4294967295u})),
+              ElementsAre(4294967295.0));
   EXPECT_THAT(values("'<i8'", "()", raw<std::int64_t>({1LL << 40})), ElementsAre(1099511627776.0));
   EXPECT_THAT(values("'<f4'", "(1,)", raw<float>({0.1f}), 2),
               ElementsAre(0.100000001490116119384765625));
