@@ -1,6 +1,6 @@
 // Rollout of a table policy on the CPU: one group of 16 environments at a time. The game is played
-// 16 lanes at a time, the network environment by environment over vectors of units; the rows of the
-// next environments are fetched ahead meanwhile. Compiled once per instruction set.
+// 16 lanes at a time, the network environment by environment over vectors of units; the last
+// row of the next environment is fetched ahead meanwhile. Compiled once per instruction set.
 #pragma once
 
 #include "envs/object_env.h"
@@ -25,13 +25,12 @@ LS_HD std::uint32_t table_units(const TableView& policy, const float* const (&ro
 
 /// One step of the network for one environment: phi, activity bits and the partials of the logit.
 ///
-/// Shapes: row [k] rows of the table, each [Hp]; `next` will be wanted soon; phi [Hp] in and out;
-///         part [32] out; active [words] out, 16 apart
+/// Shapes: row [k] rows of the table, each [Hp]; `next`, one more, will be wanted soon; phi [Hp] in
+///         and out; part [32] out; active [words] out, 16 apart
 /// Result: bitwise
 template <bool kLeaky, class F, int k>
-LS_HD void table_forward(const TableView& policy, const float* const (&row)[k],
-                         const float* const (&next)[k], float* phi, float* part,
-                         std::uint32_t* active) {
+LS_HD void table_forward(const TableView& policy, const float* const (&row)[k], const float* next,
+                         float* phi, float* part, std::uint32_t* active) {
   constexpr int W = Lanes<F>::W;
   constexpr int kVectors = kTableParts / W;
   const F leak(policy.leak);
@@ -40,10 +39,8 @@ LS_HD void table_forward(const TableView& policy, const float* const (&row)[k],
   const int padded = policy.shape.padded();
   int unit = 0;
   for (; unit + kTableParts <= padded; unit += kTableParts) {
-    for (int i = 0; i < k; ++i) {
-      __builtin_prefetch(next[i] + unit);
-      __builtin_prefetch(next[i] + unit + 16);
-    }
+    __builtin_prefetch(next + unit);
+    __builtin_prefetch(next + unit + 16);
     std::uint32_t bits = 0;
     for (int v = 0; v < kVectors; ++v) {
       bits |= table_units<kLeaky, F, k>(policy, row, unit + v * W, leak, phi, sum[v]) << (v * W);
@@ -51,7 +48,7 @@ LS_HD void table_forward(const TableView& policy, const float* const (&row)[k],
     active[unit / kTableParts * kGroup] = bits;
   }
   if (unit < padded) {  // half a word is left
-    for (int i = 0; i < k; ++i) __builtin_prefetch(next[i] + unit);
+    __builtin_prefetch(next + unit);
     std::uint32_t bits = 0;
     for (int v = 0; v < kVectors / 2; ++v) {
       bits |= table_units<kLeaky, F, k>(policy, row, unit + v * W, leak, phi, sum[v]) << (v * W);
@@ -225,6 +222,7 @@ void table_rollout_group(const TableRolloutArgs& args, std::int64_t group,
   constexpr int W = Lanes<F>::W;
   constexpr int k = E::kObjects;
   constexpr int kPacks = kGroup / W;
+  constexpr int kFarObject = k - 1;  // has most of the rows; those of the others are seldom far
   const TableView& policy = args.policy;
   const std::int64_t padded = policy.shape.padded();
   const int words = policy.shape.words();
@@ -250,16 +248,15 @@ void table_rollout_group(const TableRolloutArgs& args, std::int64_t group,
       const int lane = __builtin_ctz(lanes);
       const std::uint32_t others = lanes & (lanes - 1);
       const int after = others != 0 ? __builtin_ctz(others) : lane;
-      const float *row[k], *next[k];
+      const float* row[k];
       for (int i = 0; i < k; ++i) row[i] = row_of(i, lane);
-      for (int i = 0; i < k; ++i) next[i] = row_of(i, after);
       float* phi = scratch.phi + lane * padded;
       if (((starting >> lane) & 1u) != 0) {  // nothing has changed yet
         for (std::int64_t j = 0; j < padded; j += W)
           store(phi + j, table_sum<F, k>(row, static_cast<int>(j)));
       }
-      table_forward<kLeaky, F, k>(policy, row, next, phi, scratch.part + lane * kTableParts,
-                                  active + lane);
+      table_forward<kLeaky, F, k>(policy, row, row_of(kFarObject, after), phi,
+                                  scratch.part + lane * kTableParts, active + lane);
     }
 
     F logits[kPacks];
