@@ -3,18 +3,22 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "host/cli/command.h"
 #include "host/cli/device.h"
+#include "host/cli/game_option.h"
 #include "host/cli/math_option.h"
 #include "host/cli/mode_option.h"
 #include "host/cli/output.h"
 #include "host/cli/policy_source.h"
 #include "host/engine.h"
+#include "host/npy.h"
 #include "host/plot.h"
 
 namespace lockstep::cli {
@@ -23,9 +27,10 @@ namespace {
 using json = nlohmann::ordered_json;
 
 constexpr int kBins = 10;
+constexpr std::uint8_t kNoAction = 255;  // beyond the end of an episode
 
 std::vector<ArgumentRow> rows() {
-  return {
+  std::vector<ArgumentRow> rows = {
       {.name = "path",
        .value = any_text(),
        .help = "run folder, checkpoint folder or safetensors file",
@@ -40,15 +45,49 @@ std::vector<ArgumentRow> rows() {
       option_row("env"),
       option_row("activation"),
       math_row(),
+      max_pool_row(),
+      {.name = "save",
+       .value = any_text(),
+       .help = "write scores, lengths and actions of the episodes to this .npz file"},
       option_row("device"),
       option_row("threads"),
       option_row("json"),
       option_row("quiet"),
   };
+  for (const auto& more : {game_rows(), start_rows()}) {
+    rows.insert(rows.end(), more.begin(), more.end());
+  }
+  return rows;
 }
 
 std::string epilogue() {
-  return "--env and --activation are for bare files; a run knows its own.\n";
+  return "--env and --activation are for bare files; a run knows its own. --noops, --starts and\n"
+         "--max-pool are a game's, --frame-skip and --repeat-action-probability too: as in the "
+         "run\n"
+         "unless given. --save: score float32 [N], length int32 [N] in steps, action uint8 [N, "
+         "T],\n"
+         "255 beyond the end; of a game noops and frames int32 [N], its frames without an action\n"
+         "and in all.\n";
+}
+
+void save(const std::string& path, const EvalResult& result) {
+  NpzWriter archive(path);
+  const auto N = static_cast<std::int64_t>(result.scores.size());
+  const auto add = [&](const char* name, const std::vector<std::int32_t>& values) {
+    if (!values.empty()) archive.add(name, NpyType::kInt32, {N}, std::as_bytes(std::span(values)));
+  };
+  archive.add("score", {N}, result.scores);
+  add("length", result.lengths);
+  add("noops", result.noops);
+  add("frames", result.frames);
+  const std::int64_t T = *std::max_element(result.lengths.begin(), result.lengths.end());
+  std::vector<std::uint8_t> actions(static_cast<std::size_t>(N * T), kNoAction);
+  for (std::int64_t i = 0; i < N; ++i) {
+    const std::vector<std::uint8_t>& episode = result.actions[static_cast<std::size_t>(i)];
+    std::copy(episode.begin(), episode.end(), actions.begin() + i * T);
+  }
+  archive.add("action", {N, T}, actions);
+  archive.close();
 }
 
 struct Summary {
@@ -71,31 +110,35 @@ Summary summarize(const EvalResult& result) {
 }
 
 void print_json_result(const Config& config, const std::string& path, const std::string& mode,
-                       const EvalOptions& options, const EvalResult& result) {
+                       const EvalOptions& options, const EvalResult& result,
+                       const std::string& saved) {
   const Summary summary = summarize(result);
   json quantiles;
   for (const double fraction : kQuantiles) {
     quantiles[fmt::format("p{:.0f}", fraction * 100)] = quantile(summary.sorted, fraction);
   }
-  print_json("eval", {{"env", config.env},
-                      {"path", path},
-                      {"mode", mode},
-                      {"math", math_name(options.math)},
-                      {"library", library_json(result.library)},
-                      {"seed", options.seed},
-                      {"episodes", options.episodes},
-                      {"mean", summary.mean},
-                      {"std", summary.std},
-                      {"min", summary.sorted.front()},
-                      {"max", summary.sorted.back()},
-                      {"quantiles", quantiles},
-                      {"mean_length", summary.mean_length},
-                      {"steps", result.steps},
-                      {"seconds", result.seconds}});
+  json document = {{"env", config.env},
+                   {"path", path},
+                   {"mode", mode},
+                   {"math", math_name(options.math)},
+                   {"library", library_json(result.library)},
+                   {"seed", options.seed},
+                   {"episodes", options.episodes},
+                   {"mean", summary.mean},
+                   {"std", summary.std},
+                   {"min", summary.sorted.front()},
+                   {"max", summary.sorted.back()},
+                   {"quantiles", quantiles},
+                   {"mean_length", summary.mean_length},
+                   {"steps", result.steps},
+                   {"seconds", result.seconds},
+                   {"saved", nullptr}};
+  if (!saved.empty()) document["saved"] = saved;
+  print_json("eval", document);
 }
 
 void print_text_result(const Config& config, const std::string& mode, const EvalOptions& options,
-                       const EvalResult& result) {
+                       const EvalResult& result, const std::string& saved) {
   const Summary summary = summarize(result);
   std::string text =
       fmt::format("{}: {} episodes, {}\n", config.env, grouped(options.episodes), mode);
@@ -112,6 +155,7 @@ void print_text_result(const Config& config, const std::string& mode, const Eval
   text += math_line(options.math, result.library);
   text += result_line("time", duration(result.seconds));
   text += result_line("steps/s", with_unit(static_cast<double>(result.steps) / result.seconds));
+  if (!saved.empty()) text += result_line("saved", saved);
   if (!config.quiet) text += "\n" + text_histogram(summary.sorted, kBins, 72);
   print(text);
 }
@@ -124,19 +168,25 @@ int run(const Arguments& arguments) {
   options.episodes = arguments.integer("episodes");
   options.seed = call.seed;
   options.math = math_of(arguments);
+  options.max_pool = max_pool_of(arguments);
+  const std::string file = arguments.text("save");
+  options.keep_actions = !file.empty();
   PolicySource source = load_policy(arguments.path("path"), call);
   source.config.device = call.device;
   source.config.threads = call.threads;
   source.config.json = call.json;
   source.config.quiet = call.quiet;
+  set_game(arguments, source.config);
+  set_starts(arguments, source.config, options);
   note_device(source.config);
   Engine engine(source.config);
   engine.set_policy(source.tensors);
   const EvalResult result = engine.evaluate(options);
+  if (!file.empty()) save(file, result);
   if (call.json) {
-    print_json_result(source.config, arguments.path("path"), mode, options, result);
+    print_json_result(source.config, arguments.path("path"), mode, options, result, file);
   } else {
-    print_text_result(source.config, mode, options, result);
+    print_text_result(source.config, mode, options, result, file);
   }
   return 0;
 }

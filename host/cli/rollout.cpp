@@ -11,6 +11,7 @@
 
 #include "host/cli/command.h"
 #include "host/cli/device.h"
+#include "host/cli/game_option.h"
 #include "host/cli/math_option.h"
 #include "host/cli/output.h"
 #include "host/cli/policy_source.h"
@@ -48,8 +49,12 @@ std::vector<ArgumentRow> rows() {
       option_row("hidden"),
       option_row("activation"),
       option_row("init"),
+      option_row("frame-skip"),
+      option_row("repeat-action-probability"),
+      option_row("noops"),
       option_row("seed"),
       math_row(),
+      max_pool_row(),
       option_row("device"),
       option_row("threads"),
       option_row("mapping"),
@@ -105,6 +110,7 @@ int run(const Arguments& arguments) {
   options.random_policy = policy == "random";
   options.keep = !file.empty();
   options.math = math_of(arguments);
+  options.max_pool = max_pool_of(arguments);
   require(options.math == Math::kExact || !options.random_policy,
           "--math dense: there is no network with --policy random");
   note_device(config);
