@@ -58,6 +58,8 @@ find_missing() {
   need_header toml++/toml.h libtomlplusplus-dev
   need_header fmt/format.h libfmt-dev
   need_header CLI/CLI.hpp libcli11-dev
+  need_header cgif.h libcgif-dev
+  need_header png.h libpng-dev
   if [ "$job" = test ]; then
     need_header gtest/gtest.h libgtest-dev
     need_header gmock/gmock.h libgmock-dev
