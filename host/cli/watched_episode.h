@@ -6,6 +6,7 @@
 
 #include "host/cli/command.h"
 #include "host/cli/picture.h"
+#include "host/cli/policy_source.h"
 #include "host/engine.h"
 #include "host/episode.h"
 
@@ -28,6 +29,8 @@ class WatchedEpisode {
   std::string summary() const;
 
  private:
+  WatchedEpisode(const Arguments& arguments, const PolicySource& source);
+
   EvalOptions options_;
   std::string mode_;
   Engine engine_;
