@@ -1,9 +1,10 @@
 // The sums A of a table policy's gradient: e_t - e_{t+1} of every step, added to the rows it shows.
 //
 // Mapping: a block takes kUnits units, of which it keeps the sums of all rows in shared memory, and
-// a part of the batch; a thread takes an environment and a chunk of time, which it walks backwards
-// with e_{t+1} in registers. Sums lie unit by unit, so that the rows of a warp's environments are
-// spread over the banks.
+// a part of the batch. Two lanes, half a warp apart, take an environment and a chunk of time, which
+// they walk backwards with e_{t+1} in registers: one has the even units, the other the odd ones.
+// Sums of such a pair of units lie side by side, pair by pair of all rows: a warp then adds 16 rows
+// a time, not 32, of games that often show the same one and would wait for each other.
 //
 // Sums in shared memory have 32 bits and may wrap round: the addition that wraps sees it, by the
 // old value that it gets back, and carries 2^32 to the sums of 64 bits in global memory. So no
@@ -24,9 +25,16 @@ struct TableShare {
   static constexpr int kMostShared = 227 * 1024;  // bytes a block can have
   static constexpr int kFit = kMostShared / static_cast<int>(sizeof(std::int32_t)) / E::kRows;
   static constexpr int kUnits = kFit < 8 ? kFit : 8;
+  static constexpr int kPairs = (kUnits + 1) / 2;  // the last one may have an even unit alone
   static constexpr int kNumbers = kUnits * E::kRows;
   static constexpr int kShared = kNumbers * static_cast<int>(sizeof(std::int32_t));
   static_assert(kUnits >= 1);
+
+  static LS_HD constexpr bool is_whole(int pair) { return 2 * pair + 1 < kUnits; }
+  /// Where the sum of unit 2 pair + odd of a row is.
+  static LS_HD constexpr int place(int pair, int row, int odd) {
+    return 2 * pair * E::kRows + (is_whole(pair) ? 2 * row + odd : row);
+  }
 };
 
 /// What a thread reads of a step: g for active and other units, the words of activity bits that
@@ -86,56 +94,67 @@ class TableReader {
 
 inline constexpr std::int64_t kTurn = std::int64_t{1} << 32;  // of a sum of 32 bits
 
-/// Adds `change` to the sums of one row; `carried` are the block's units of it in global memory.
+/// What a lane of a pair works on.
+struct TableLane {
+  TableUnitBits bits;
+  int first, units;  // of the block
+  int odd;           // 1: the odd units
+};
+
+/// Adds the lane's changes to the sums of one row; `carried` are the block's units of it in global
+/// memory.
 template <class E>
 __device__ inline void add_to_row(std::int32_t* sums, int row,
-                                  const std::int32_t (&change)[TableShare<E>::kUnits],
-                                  unsigned long long* carried, int units) {
-  constexpr int kUnits = TableShare<E>::kUnits;
-  std::int32_t wrapped[kUnits];  // negative: it has
+                                  const std::int32_t (&change)[TableShare<E>::kPairs],
+                                  unsigned long long* carried, const TableLane& lane) {
+  using Share = TableShare<E>;
+  std::int32_t wrapped[Share::kPairs];  // negative: it has
   std::int32_t any_wrapped = 0;
   // a change of 0 is added too: to step over it would take longer
   LS_UNROLL
-  for (int u = 0; u < kUnits; ++u) {
-    const auto old = as_unsigned(atomicAdd(&sums[u * E::kRows + row], change[u]));
-    const std::uint32_t sum = old + as_unsigned(change[u]);
-    wrapped[u] = as_signed((old ^ sum) & (as_unsigned(change[u]) ^ sum));
-    any_wrapped |= wrapped[u];
+  for (int p = 0; p < Share::kPairs; ++p) {
+    wrapped[p] = 0;
+    if (!Share::is_whole(p) && lane.odd != 0) continue;
+    const auto old = as_unsigned(atomicAdd(&sums[Share::place(p, row, lane.odd)], change[p]));
+    const std::uint32_t sum = old + as_unsigned(change[p]);
+    wrapped[p] = as_signed((old ^ sum) & (as_unsigned(change[p]) ^ sum));
+    any_wrapped |= wrapped[p];
   }
   if (any_wrapped >= 0) return;
-  std::uint32_t carries = 0, down = 0;  // bit: unit
+  std::uint32_t carries = 0, down = 0;  // bit: unit of the block
   LS_UNROLL
-  for (int u = 0; u < kUnits; ++u) {
-    carries |= (as_unsigned(wrapped[u]) >> 31) << u;
-    down |= (as_unsigned(change[u]) >> 31) << u;
+  for (int p = 0; p < Share::kPairs; ++p) {
+    carries |= (as_unsigned(wrapped[p]) >> 31) << (2 * p);
+    down |= (as_unsigned(change[p]) >> 31) << (2 * p);
   }
-  for (carries &= (1u << units) - 1; carries != 0; carries &= carries - 1) {
+  carries = (carries << lane.odd) & ((1u << lane.units) - 1);
+  for (down <<= lane.odd; carries != 0; carries &= carries - 1) {
     const int u = __ffs(static_cast<int>(carries)) - 1;
     add_signed(carried + u, ((down >> u) & 1u) != 0 ? -kTurn : kTurn);
   }
 }
 
-/// One walk of a thread: the steps of an environment in a chunk of time.
+/// One walk of a lane: the steps of an environment in a chunk of time.
 template <class E, bool kLeaky>
-__device__ inline void accumulate_steps(const TableSteps& steps, const TableUnitBits& bits,
-                                        int first, int units, std::int32_t* sums) {
-  constexpr int kUnits = TableShare<E>::kUnits;
+__device__ inline void accumulate_steps(const TableSteps& steps, const TableLane& lane,
+                                        std::int32_t* sums) {
+  constexpr int kPairs = TableShare<E>::kPairs;
   constexpr int k = E::kObjects;
   const TableUpdateArgs& args = steps.args;
   const std::int64_t padded = args.rollout.policy.shape.padded();
   const auto bits_of = [&](const TableTerms<k>& terms) {
-    const std::uint64_t pair = std::uint64_t{terms.next} << 32 | terms.word;
-    return static_cast<std::uint32_t>(pair >> bits.shift);  // the block's units from bit 0 on
+    const std::uint64_t words = std::uint64_t{terms.next} << 32 | terms.word;
+    return static_cast<std::uint32_t>(words >> (lane.bits.shift + lane.odd));  // bit 2 p: pair p
   };
 
   TableTerms<k> now, terms{};
   const bool cut = steps.end < steps.length;  // there is a step after the chunk
-  TableReader<E, kLeaky> reader(steps, bits, cut ? steps.end : steps.end - 1);
+  TableReader<E, kLeaky> reader(steps, lane.bits, cut ? steps.end : steps.end - 1);
   if (cut) reader.read(terms);
-  std::int32_t later[kUnits];  // e_{t+1}
+  std::int32_t later[kPairs];  // e_{t+1}
   LS_UNROLL
-  for (int u = 0; u < kUnits; ++u) {
-    later[u] = ((bits_of(terms) >> u) & 1u) != 0 ? terms.active : terms.other;
+  for (int p = 0; p < kPairs; ++p) {
+    later[p] = ((bits_of(terms) >> (2 * p)) & 1u) != 0 ? terms.active : terms.other;
   }
   bool had = (terms.active | terms.other) != 0;
   reader.read(terms);
@@ -146,17 +165,17 @@ __device__ inline void accumulate_steps(const TableSteps& steps, const TableUnit
     if (!has && !had) continue;  // no changes
     had = has;
     const std::uint32_t active = bits_of(now);
-    std::int32_t change[kUnits];
+    std::int32_t change[kPairs];
     LS_UNROLL
-    for (int u = 0; u < kUnits; ++u) {
-      const std::int32_t e = ((active >> u) & 1u) != 0 ? now.active : now.other;
-      change[u] = e - later[u];
-      later[u] = e;
+    for (int p = 0; p < kPairs; ++p) {
+      const std::int32_t e = ((active >> (2 * p)) & 1u) != 0 ? now.active : now.other;
+      change[p] = e - later[p];
+      later[p] = e;
     }
     LS_UNROLL
     for (int i = 0; i < k; ++i) {
       if (now.row[i] == 0) continue;  // lights nothing
-      add_to_row<E>(sums, now.row[i], change, args.sums + now.row[i] * padded + first, units);
+      add_to_row<E>(sums, now.row[i], change, args.sums + now.row[i] * padded + lane.first, lane);
     }
   }
 }
@@ -178,23 +197,24 @@ table_accumulate_kernel(const __grid_constant__ TableUpdateArgs args, int slices
   for (int i = thread; i < Share::kNumbers; i += threads) sums[i] = 0;
   __syncthreads();
 
-  // of a thread: an environment and a chunk; a record with 2^31 of them does not fit a device
-  const auto lanes = static_cast<unsigned>(args.rollout.record.steps.groups) * kGroup;
+  // of two lanes: an environment and a chunk; a record with 2^31 of them does not fit a device
+  const auto envs = static_cast<unsigned>(args.rollout.record.steps.groups) * kGroup;
   const auto size = static_cast<unsigned>(chunk);
   const unsigned items =
-      lanes * ((static_cast<unsigned>(args.rollout.record.steps.T) + size - 1) / size);
-  const TableUnitBits bits(shape, first, units);
+      envs * ((static_cast<unsigned>(args.rollout.record.steps.T) + size - 1) / size);
+  const TableLane lane{TableUnitBits(shape, first, units), first, units, lane_index() / kGroup};
   const unsigned part = blockIdx.x / static_cast<unsigned>(slices);
-  const unsigned stride = gridDim.x / static_cast<unsigned>(slices) * blockDim.x;
-  for (unsigned item = part * blockDim.x + threadIdx.x; item < items; item += stride) {
-    const TableSteps steps(args, item % lanes, static_cast<int>(item / lanes * size), chunk);
-    if (steps.first < steps.end) accumulate_steps<E, kLeaky>(steps, bits, first, units, sums);
+  const unsigned stride = gridDim.x / static_cast<unsigned>(slices) * (blockDim.x / 2);
+  const unsigned mine = threadIdx.x / kWarp * kGroup + threadIdx.x % kGroup;
+  for (unsigned item = part * (blockDim.x / 2) + mine; item < items; item += stride) {
+    const TableSteps steps(args, item % envs, static_cast<int>(item / envs * size), chunk);
+    if (steps.first < steps.end) accumulate_steps<E, kLeaky>(steps, lane, sums);
   }
   __syncthreads();
 
   for (int i = thread; i < Share::kNumbers; i += threads) {
     const int row = i / Share::kUnits, u = i % Share::kUnits;
-    const std::int32_t sum = sums[u * E::kRows + row];
+    const std::int32_t sum = sums[Share::place(u / 2, row, u % 2)];
     if (sum == 0 || u >= units) continue;
     add_signed(args.sums + std::int64_t{row} * shape.padded() + first + u, sum);
   }
@@ -217,7 +237,7 @@ cudaError_t table_accumulate(const TableUpdateArgs& args, const TableLaunchShape
   const std::int64_t chunks = (record.steps.T + chunk - 1) / chunk;
   const std::int64_t items = record.steps.groups * kGroup * chunks;
   // a block fills a multiprocessor; not more parts than there are steps for
-  const std::int64_t most = (items + shape.gradient_block - 1) / shape.gradient_block;
+  const std::int64_t most = (2 * items + shape.gradient_block - 1) / shape.gradient_block;
   std::int64_t parts = shape.multiprocessors / slices;
   parts = parts > most ? most : parts;
   parts = parts < 1 ? 1 : parts;
