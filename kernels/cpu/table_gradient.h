@@ -66,17 +66,19 @@ void table_accumulate_group(const TableGradientArgs& args, int slice, std::int64
         if (!has && !has_after) continue;
         has_after = has;
         const std::uint32_t bits = active[t * words * kGroup + lane] >> shift;
-        typename L::Change change[kVectors];
+        typename L::L change[kVectors];
         for (int v = 0; v < kVectors; ++v) {
           const I e = select(Lanes<F>::mask(bits >> (v * W)), I(q), I(low));
-          change[v] = L::change(e - after[v]);
+          change[v] = L::widen(e - after[v]);
           after[v] = e;
         }
         for (int i = 0; i < k; ++i) {
           const int row = rows[(t * k + i) * kGroup + lane];
           if (row == 0) continue;
           std::int64_t* sum = sums + row * kSliceUnits;
-          for (int v = 0; v < kVectors; ++v) L::add(sum + v * W, change[v]);
+          for (int v = 0; v < kVectors; ++v) {
+            store(sum + v * W, L::load(sum + v * W) + change[v]);
+          }
         }
       }
       for (int v = 0; v < kVectors; ++v) store(later[lane] + v * W, after[v]);

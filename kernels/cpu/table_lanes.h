@@ -11,8 +11,7 @@ LS_HD void store(std::int64_t* to, std::int64_t a) { *to = a; }
 
 namespace lockstep::cpu {
 
-/// L: int64 lanes, with + and store. D: double lanes, with + and *, fma and store. Change: int64
-/// lanes that are added to sums in memory.
+/// L: int64 lanes, with + and store. D: double lanes, with + and *, fma and store.
 template <class F>
 struct TableLanes;
 
@@ -24,9 +23,6 @@ struct TableLanes<float> {
   static LS_HD L load(const std::int64_t* from) { return *from; }
   static LS_HD D load(const double* from) { return *from; }
   static LS_HD L widen(std::int32_t a) { return a; }
-  using Change = L;
-  static LS_HD Change change(std::int32_t a) { return a; }
-  static LS_HD void add(std::int64_t* sum, Change by) { *sum += by; }
   static LS_HD D widen(float a) { return static_cast<double>(a); }
   /// Exact for |a| < 2^51.
   static LS_HD D to_double(L a) { return static_cast<double>(a); }

@@ -83,9 +83,6 @@ struct TableLanes<avx2::F> {
     return {_mm256_cvtepi32_epi64(_mm256_castsi256_si128(a.v)),
             _mm256_cvtepi32_epi64(_mm256_extracti128_si256(a.v, 1))};
   }
-  using Change = L;
-  static LS_HD Change change(avx2::I a) { return widen(a); }
-  static LS_HD void add(std::int64_t* sum, Change by) { store(sum, load(sum) + by); }
   static LS_HD D widen(avx2::F a) {
     return {_mm256_cvtps_pd(_mm256_castps256_ps128(a.v)),
             _mm256_cvtps_pd(_mm256_extractf128_ps(a.v, 1))};
