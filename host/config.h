@@ -70,7 +70,7 @@ struct Config {
   OptimizerKind optimizer = OptimizerKind::kAdam;
   double lr = 0.03;
   LrDecay lr_decay = LrDecay::kConstant;
-  std::int64_t lr_decay_start = 0;       // update up to which the rate is constant
+  std::int64_t lr_decay_start = 0;       // update the decay begins at; -1: when solved
   std::int64_t lr_decay_updates = 1000;  // after so many more: linear: rate 0; exponential: a tenth
   double momentum = 0.0;
   double weight_decay = 0.0;            // added to the gradient (L2)

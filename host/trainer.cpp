@@ -159,7 +159,7 @@ class Training {
     std::vector<double> rates;
     double factor = lr_factor_;
     for (std::int64_t update = progress_.update; update < end; ++update) {
-      rates.push_back(learning_rate(config_, update, factor));
+      rates.push_back(learning_rate(config_, decayed_before(update), factor));
       factor *= decay_of(update);
     }
     return rates;
@@ -184,9 +184,16 @@ class Training {
     }
   }
 
+  /// Updates of the decay before this one.
+  std::int64_t decayed_before(std::int64_t update) const {
+    const bool at_threshold = config_.lr_decay_start == kNoLimit;
+    if (at_threshold && !progress_.reached) return 0;
+    const std::int64_t start = at_threshold ? progress_.reached_update : config_.lr_decay_start;
+    return std::max<std::int64_t>(update - start, 0);
+  }
   /// What lr_factor is multiplied by after an update.
   double decay_of(std::int64_t update) const {
-    return update >= config_.lr_decay_start ? lr_step_ : 1.0;
+    return decayed_before(update + 1) > 0 ? lr_step_ : 1.0;
   }
   bool due(std::int64_t every) const { return every > 0 && progress_.update % every == 0; }
 
@@ -299,12 +306,11 @@ class Training {
 
 }  // namespace
 
-double learning_rate(const Config& config, std::int64_t update, double factor) {
+double learning_rate(const Config& config, std::int64_t decayed, double factor) {
   switch (config.lr_decay) {
     case LrDecay::kConstant:
       return config.lr;
     case LrDecay::kLinear: {
-      const std::int64_t decayed = std::max<std::int64_t>(update - config.lr_decay_start, 0);
       const double done =
           static_cast<double>(decayed) / static_cast<double>(config.lr_decay_updates);
       return config.lr * std::max(0.0, 1.0 - done);
