@@ -1,4 +1,32 @@
 // The rollout of a table policy (kernels/object_tables.h): a warp plays up to eight environments.
+//
+// Fused: game, rows of the picture, network, action, automatic reset and the record of a step; a
+// launch plays the whole rollout. phi of the step before stays in registers, w2 too.
+// Mapping: lane i plays the game of environment i mod kEnvs; all lanes share the network of each of
+// them in turn, lane r the units r, r + 32, ...: its fma chain is partial r of the logit, a load of
+// a row is one line, and a vote of the lanes is a word of activity bits. A butterfly with strides
+// 1, 2, 4, 8, 16, which halves the environments while there are several, is the logit's tree and
+// leaves each logit in the lanes that play with it. The rows of the bats are in shared memory where
+// they fit, those of the ball are read from L2. A block plays whole groups of the record and is
+// alone on its multiprocessor.
+// Read per step and environment: a row of 4 Hp bytes from L2. Written: 11.5 bytes and 4 for each
+// 32 units; bits leave through rings in shared memory, 16 steps at a time.
+// Limiter: issue. Instructions of a warp for a step of all its environments, sampled and recorded:
+//   environments, units        8, 200   8, 256   4, 200   4, 512
+//   network and butterfly         734      804      384      828
+//   phi back to its registers      56       64       28       64
+//   game, four frames             456      456      456      456
+//   everything else               312      312      312      308
+// The game is played by all lanes alike, four times as often as need be with eight environments.
+//
+// budget: table::table_rollout_kernel<.*, 0, false, false, 8> registers<=80 spills<=0 stack<=64
+// budget: table::table_rollout_kernel<.*, 2, .*> registers<=168 spills<=0 stack<=64 around<=1460
+// budget: table::table_rollout_kernel<.*, 7, .*, 4> registers<=168 spills<=0 stack<=64 around<=1580
+// budget: table::table_rollout_kernel<.*, 7, .*, 8> registers<=224 spills<=0 stack<=64 around<=2140
+// budget: table::table_rollout_kernel<.*, 8, .*, 4> registers<=168 spills<=0 stack<=64 around<=1840
+// budget: table::table_rollout_kernel<.*, 8, .*, 8> registers<=224 spills<=0 stack<=64 around<=2270
+// budget: table::table_rollout_kernel<.*, 16, .*> registers<=255 spills<=0 stack<=64 around<=2940
+// budget: table::table_rollout_kernel<.*, 32, .*> registers<=255 spills<=0 stack<=64 around<=2920
 #pragma once
 
 #include "kernels/cuda/table_play.cuh"
@@ -88,26 +116,25 @@ class WarpPlayer {
 
   __device__ WarpPlayer(const TablePlay& play, std::uint32_t first, const float* near_rows,
                         Scratch<kUnits, kEnvs>& scratch)
-      : play_(play),
-        args_(play.rollout),
-        stream_(stream_of(play)),
-        scratch_(scratch),
-        near_(near_rows + lane_index()) {
-    const TableView& policy = args_.policy;
-    units_.count = policy.shape.padded() - lane_index();
+      : play_(play), args_(play.rollout), stream_(stream_of(play)), scratch_(scratch) {
     if (lane_index() == 0) scratch.first = first;
     __syncwarp(kAllLanes);
     const std::uint32_t mine = env();
     step_ = mine / kGroup * static_cast<std::uint32_t>(args_.record.steps.T);
     alive_ = mine < args_.num_envs;
     game_.episode = 0;
-    game_.restart(args_.game, stream_, env());
+    game_.restart(args_.game, stream_, mine);
     episode_ = {0, 0};
     const std::int64_t lanes = (args_.num_envs + kGroup - 1) / kGroup * kGroup;
     if (lane_index() < kEnvs && mine < lanes) clear_results(play, mine);
-    far_ = policy.rows + lane_index();
-    LS_UNROLL
-    for (int u = 0; u < kUnits; ++u) output_[u] = units_.load(policy.output + lane_index(), u);
+    if constexpr (kUnits > 0) {
+      const TableView& policy = args_.policy;
+      units_.count = policy.shape.padded() - lane_index();
+      near_ = near_rows + lane_index();
+      far_ = policy.rows + lane_index();
+      LS_UNROLL
+      for (int u = 0; u < kUnits; ++u) output_[u] = units_.load(policy.output + lane_index(), u);
+    }
   }
   __device__ bool playing() const { return __any_sync(kAllLanes, alive_) != 0; }
 

@@ -190,7 +190,7 @@ class TableRollouts {
     r.epsilon = 0.25f;
     r.random_policy = c_.random;
     r.game = c_.game;
-    r.policy = {shape_, rows, output, c_.leak};
+    r.policy = {shape_, c_.random ? nullptr : rows, c_.random ? nullptr : output, c_.leak};
     r.score = a.score.data();
     r.length = a.length.data();
     r.episodes = a.episodes.data();
