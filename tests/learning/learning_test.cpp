@@ -18,7 +18,7 @@ TEST(Recipe, FastSolvesAndStaysSolved) {
   test::print("fast", l);
   EXPECT_THAT(l.unsolved, IsEmpty());
   EXPECT_LE(test::quantile(l.updates, 1), 100);
-  EXPECT_THAT(l.greedy, Each(Pair(Ge(495.0), testing::_)));
+  EXPECT_THAT(l.fresh, Each(Pair(Ge(495.0), testing::_)));
 }
 
 TEST(Recipe, LinearSolves) {

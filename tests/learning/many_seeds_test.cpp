@@ -25,7 +25,7 @@ TEST(ManySeeds, FastReaches475InAllOf1000) {
 TEST(ManySeeds, TheGreedyPolicyOfFastScores495InAllOf100) {
   const test::Learning l = test::learn("fast", 1, 100, 100, "500");
   test::print("fast", l);
-  EXPECT_THAT(l.greedy, Each(Pair(Ge(495.0), testing::_)));
+  EXPECT_THAT(l.fresh, Each(Pair(Ge(495.0), testing::_)));
 }
 
 TEST(ManySeeds, LinearReaches475InAllOf300) {
