@@ -115,7 +115,7 @@ StepView Engine::step(std::span<const std::uint8_t> actions) {
 
 TrainResult Engine::train(const TrainHooks& hooks) {
   Impl& e = *impl_;
-  e.require_exact_pictures();
+  e.pools(false, Math::kExact);
   TrainingState initial;
   initial.parameters = e.parameters;
   initial.first_moment.assign(e.parameters.size(), 0.0f);

@@ -56,7 +56,8 @@ struct EvalOptions {
   std::int64_t index = 0;   // number of the evaluation; picks the random stream
   std::int64_t noops = 29;  // of a game: most frames without an action that an episode starts with
   bool noops_in_turn = false;  // episode i starts with i mod (noops + 1) of them; else drawn
-  bool max_pool = false;  // of a game, kDense: see the maximum of the last two frames of a step
+  bool max_pool = false;  // of a game, kDense: see the maximum of a step's last two frames, as the
+                          // configuration's max_pool
   Math math = Math::kExact;
   bool keep_actions = false;  // fill EvalResult's actions, noops and frames: plays twice
 };

@@ -105,17 +105,11 @@ struct Engine::Impl {
 
   /// What evaluate() plays. Errors: InvalidArgument for options out of range.
   PlayRequest evaluation(const EvalOptions& options) const;
-  /// Errors: InvalidArgument unless pictures are drawn.
-  void require_pooling(bool max_pool, Math math) const;
+  /// Whether observations are maxima of two frames, by an option or the configuration.
+  /// Errors: InvalidArgument where object tables would have to express that.
+  bool pools(bool option, Math math) const;
   /// Fills actions, noops and frames of episodes whose lengths are known.
   void keep_actions(PlayRequest request, EvalResult& result) const;
-
-  /// Errors: InvalidArgument for what object tables cannot express.
-  void require_exact_pictures() const {
-    require(!config.max_pool,
-            "--max-pool: the maximum of two frames is no sum of objects; use --math dense, which "
-            "eval and rollout have");
-  }
 
   Config config;
   const EnvironmentEntry& environment;

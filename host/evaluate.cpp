@@ -26,11 +26,14 @@ std::int32_t count_frames(const cpu::PictureFacts& facts, const PlayRequest& req
 
 }  // namespace
 
-void Engine::Impl::require_pooling(bool max_pool, Math math) const {
-  if (!max_pool) return;
+bool Engine::Impl::pools(bool option, Math math) const {
+  if (!option && !config.max_pool) return false;
   require(environment.has_objects(), "--max-pool: " + config.env + " is no game of frames");
-  require(math == Math::kDense, "--max-pool: the tables of " + config.env +
-                                    " know no maximum of two pictures; use --math dense");
+  require(
+      math == Math::kDense,
+      "--max-pool: the maximum of two frames is no sum of objects; use --math dense, which eval "
+      "and rollout have");
+  return true;
 }
 
 PlayRequest Engine::Impl::evaluation(const EvalOptions& options) const {
@@ -38,13 +41,12 @@ PlayRequest Engine::Impl::evaluation(const EvalOptions& options) const {
   require(options.noops >= 0 && options.noops <= kMaxNoops,
           "evaluate: noops must be in [0, " + std::to_string(kMaxNoops) + "]");
   require(options.epsilon >= 0 && options.epsilon <= 1, "evaluate: epsilon must be in [0, 1]");
-  require_pooling(options.max_pool, options.math);
   PlayRequest request;
   request.num_envs = options.episodes;
   request.dense = options.math == Math::kDense;
   request.game = game_options(config, environment, options.noops, request.dense);
   request.game.noops_in_turn = options.noops_in_turn;
-  request.game.max_pool = options.max_pool;
+  request.game.max_pool = pools(options.max_pool, options.math);
   request.T = episode_limit(request.game, environment);
   request.choice = options.mode == ActionMode::kSample    ? ActionChoice::kSample
                    : options.mode == ActionMode::kEpsilon ? ActionChoice::kEpsilon

@@ -26,6 +26,7 @@ GameOptions game_options(const Config& config, const EnvironmentEntry& environme
   options.repeat_below =
       static_cast<std::uint32_t>(std::lround(config.repeat_action_probability * 0x1p24));
   options.max_noops = static_cast<std::int32_t>(noops);
+  options.max_pool = drawn && config.max_pool;
   const cpu::TableFacts& facts = *environment.facts->tables;
   const int frames = drawn ? facts.frame_limit : facts.max_episode_frames;
   options.max_steps = (frames - options.max_noops) / options.max_skip;

@@ -75,7 +75,6 @@ RolloutResult Engine::rollout(const RolloutOptions& options) {
   require(options.steps >= 1 && options.steps < (std::int64_t{1} << 31),
           "rollout: steps must be in [1, 2^31)");
   require(options.repeats >= 1, "rollout: repeats must be at least 1");
-  if (options.math == Math::kExact) e.require_exact_pictures();
   PlayRequest request;
   request.num_envs = e.config.envs;
   request.T = static_cast<std::int32_t>(options.steps);
@@ -83,9 +82,8 @@ RolloutResult Engine::rollout(const RolloutOptions& options) {
   request.random_policy = options.random_policy;
   request.choice = ActionChoice::kSample;
   request.dense = options.math == Math::kDense;
-  e.require_pooling(options.max_pool, options.math);
   request.game = game_options(e.config, e.environment, e.config.noops, request.dense);
-  request.game.max_pool = options.max_pool;
+  request.game.max_pool = e.pools(options.max_pool, options.math);
   const bool pictures = e.environment.has_objects();
   request.keep_pictures = pictures && options.keep;
   RolloutBuffers buffers;
