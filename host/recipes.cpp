@@ -126,10 +126,10 @@ constexpr Value kPongBest[] = {
     {"until-score", "18"},
     {"over", "64"},
     {"extra-updates", "1000"},
-    {"updates", "640"},
+    {"updates", "500"},
     {"lr-decay", "linear"},
-    {"lr-decay-start", "320"},
-    {"lr-decay-updates", "320"},
+    {"lr-decay-start", "250"},
+    {"lr-decay-updates", "250"},
     {"eval-every", "10"},
     {"eval-episodes", "30"},
 };
