@@ -1,4 +1,4 @@
-// Tests for host/trainer.h: stopping rules, threshold, decay, evaluation, checkpoints and errors,
+// Tests for host/trainer.h: stopping rules, threshold, evaluation, checkpoints and errors,
 // with a backend that plays back what the test wants. Real trainings across a resume:
 // resume_test.cpp.
 #include "host/trainer.h"
@@ -11,8 +11,7 @@
 
 #include "host/checkpoint.h"
 #include "host/errors.h"
-#include "tests/support/scratch_folder.h"
-#include "tests/support/scripted_backend.h"
+#include "tests/support/trainer_fixture.h"
 
 namespace lockstep {
 namespace {
@@ -24,43 +23,7 @@ using testing::IsEmpty;
 using testing::SizeIs;
 using testing::UnorderedElementsAre;
 
-class Trainer : public testing::Test {
- protected:
-  Trainer() {
-    config.hidden = 2;
-    config.until_score = 1e9;
-    config.out = (scratch / "run").string();
-  }
-
-  TrainResult train() { return train(backend); }
-  TrainResult train(ScriptedBackend& with) {
-    const EnvironmentEntry& environment = find_environment("cartpole");
-    TrainingState initial;
-    initial.parameters.assign(4 * 2 + 2 + 2 * 2 + 2, 1.0f);
-    initial.first_moment.assign(initial.parameters.size(), 0.0f);
-    initial.second_moment = initial.first_moment;
-    return run_training(with, config, environment, initial, hooks);
-  }
-  TrainResult resume() {
-    ScriptedBackend again;
-    again.scores = backend.scores;
-    again.evaluation = backend.evaluation;
-    config.resume = (scratch / "run").string();
-    config.out.clear();
-    const TrainResult result = train(again);
-    resumed_epochs = again.epochs;
-    resumed_rates = again.rates;
-    return result;
-  }
-  std::set<std::string> checkpoints() const { return scratch.names("run/checkpoints"); }
-
-  test::ScratchFolder scratch{test::memory_folder()};
-  Config config;
-  TrainHooks hooks;
-  ScriptedBackend backend;
-  std::vector<std::uint32_t> resumed_epochs;
-  std::vector<double> resumed_rates;
-};
+using Trainer = test::TrainerTest;
 
 TEST_F(Trainer, StopsAtTheTotalOfUpdates) {
   config.updates = 4;
@@ -213,45 +176,6 @@ TEST_F(Trainer, ANewThresholdIsTestedAnewOnResume) {
   const TrainResult result = resume();
   EXPECT_FALSE(result.reached);
   EXPECT_EQ(result.updates, 5);
-}
-
-TEST_F(Trainer, LearningRatesFollowTheirClosedForms) {
-  config.lr = 0.25;
-  config.updates = 300;
-  config.lr_decay_updates = 200;
-  config.log_every = 7;
-  int run = 0;
-  for (const LrDecay decay : {LrDecay::kConstant, LrDecay::kLinear, LrDecay::kExponential}) {
-    config.lr_decay = decay;
-    config.out = (scratch / std::to_string(++run)).string();
-    backend.rates.clear();
-    const TrainResult result = train();
-    for (std::size_t u = 0; u < 300; ++u) {
-      const double done = static_cast<double>(u) / 200;
-      const double want = decay == LrDecay::kConstant ? 0.25
-                          : decay == LrDecay::kLinear ? 0.25 * std::max(0.0, 1 - done)
-                                                      : 0.25 * std::pow(10, -done);
-      EXPECT_NEAR(backend.rates[u], want, 1e-13) << u;
-    }
-    EXPECT_EQ(result.curve[1].learning_rate, backend.rates[13]);
-  }
-}
-
-TEST_F(Trainer, AResumedRunDecaysToTheSameBits) {
-  config.lr_decay = LrDecay::kExponential;
-  config.lr_decay_updates = 37;
-  config.updates = 80;
-  config.out.clear();
-  hooks.write_files = false;
-  train();
-  const std::vector<double> whole = backend.rates;
-  hooks.write_files = true;
-  config.out = (scratch / "run").string();
-  config.updates = 33;
-  train();
-  config.updates = 80;
-  resume();
-  EXPECT_THAT(resumed_rates, ElementsAreArray(whole.begin() + 33, whole.end()));
 }
 
 TEST_F(Trainer, EvaluatesWhenDueAndKeepsTheBest) {
