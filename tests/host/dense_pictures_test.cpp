@@ -1,0 +1,421 @@
+// Tests for the dense path on pictures (host/dense_policy.h, Pong): the policy that tables
+// evaluate, up to a derived rounding; the same games; and what Engine::reset() and step() show of a
+// game.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "envs/pong_frame80.h"
+#include "host/cpu_backend_dense.h"
+#include "host/engine.h"
+#include "host/episode.h"
+#include "host/errors.h"
+#include "tests/support/compare.h"
+#include "tests/support/dense_reference.h"
+#include "tests/support/pong_training.h"
+
+namespace lockstep::test {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+constexpr std::int64_t kPixels = 6400;
+
+/// Weights whose sums never round: small integers, all of them scaled by a power of two.
+std::vector<float> whole_weights(const PolicyShape& shape, std::uint64_t seed) {
+  Random random(seed);
+  std::vector<float> flat;
+  for (std::int64_t i = 0; i < shape.size(); ++i) {
+    const bool output = i >= std::int64_t{shape.H} * shape.O;
+    const double most = output ? 7 : 15;
+    flat.push_back(static_cast<float>(std::round(most * (2 * random.uniform() - 1)) / 64));
+  }
+  return flat;
+}
+
+Engine whole_engine(const Config& config, std::uint64_t seed = 1) {
+  Engine engine(config);
+  const PolicyShape shape = policy_shape(config, find_environment("pong"));
+  engine.set_policy(shape.tensors(whole_weights(shape, seed)));
+  return engine;
+}
+
+void expect_same_rollouts(Engine& engine, std::int64_t steps, const std::string& name) {
+  RolloutOptions options{.steps = steps, .repeats = 2, .keep = true};
+  const RolloutResult exact = engine.rollout(options);
+  options.math = Math::kDense;
+  const RolloutResult dense = engine.rollout(options);
+  const Trajectory &a = exact.trajectory, &b = dense.trajectory;
+  EXPECT_EQ(exact.episodes, dense.episodes) << name;
+  EXPECT_EQ(exact.mean_score, dense.mean_score) << name;
+  EXPECT_EQ(a.pictures.size(), static_cast<std::size_t>(a.T * a.N * kPixels)) << name;
+  EXPECT_TRUE(a.pictures == b.pictures) << name;
+  EXPECT_TRUE(a.logits == b.logits) << name;
+  EXPECT_TRUE(a.action == b.action && a.reward == b.reward) << name;
+  EXPECT_TRUE(a.terminated == b.terminated && a.truncated == b.truncated) << name;
+  EXPECT_NE(std::count(a.action.begin(), a.action.end(), 1), 0) << name;
+  EXPECT_NE(std::count(a.action.begin(), a.action.end(), 0), 0) << name;
+}
+
+TEST(DensePicturesTest, RolloutsEqualThoseOfTablesWhereNoSumRounds) {
+  struct Case {
+    std::int64_t envs, steps;
+    const char* skip;
+    int threads;
+  };
+  for (const Case& c : {Case{1, 1300, "4", 1}, {17, 200, "1", 2}, {33, 150, "2-4", 1}}) {
+    Config config = small_pong_config(c.envs, 24, c.threads);
+    config.frame_skip = c.skip;
+    config.noops = c.envs > 1 ? 30 : 0;
+    config.repeat_action_probability = c.skip[0] == '1' ? 0.25 : 0;
+    Engine engine = whole_engine(config);
+    expect_same_rollouts(engine, c.steps, std::to_string(c.envs) + " games, skip " + c.skip);
+  }
+}
+
+TEST(DensePicturesTest, GamesEqualThoseOfTablesWhereNoSumRounds) {
+  for (const ActionMode mode : {ActionMode::kGreedy, ActionMode::kSample, ActionMode::kEpsilon}) {
+    Config config = small_pong_config(1, 24);
+    config.frame_skip = mode == ActionMode::kSample ? "2-4" : "4";
+    config.repeat_action_probability = mode == ActionMode::kEpsilon ? 0.25 : 0;
+    Engine engine = whole_engine(config);
+    EvalOptions options{.mode = mode, .epsilon = 0.25, .episodes = 5, .index = 3};
+    options.noops_in_turn = mode == ActionMode::kGreedy;
+    options.keep_actions = true;
+    const EvalResult exact = engine.evaluate(options);
+    options.math = Math::kDense;
+    const EvalResult dense = engine.evaluate(options);
+    EXPECT_TRUE(dense.scores == exact.scores && dense.lengths == exact.lengths)
+        << config.frame_skip;
+    EXPECT_TRUE(dense.actions == exact.actions && dense.noops == exact.noops) << config.frame_skip;
+    EXPECT_EQ(dense.frames, exact.frames) << config.frame_skip;
+    EXPECT_EQ(exact.frames.size(), 5u);
+  }
+}
+
+TEST(DensePicturesTest, KeepsTheGamesItPlayed) {
+  Config config = small_pong_config(1, 24);
+  Engine engine = whole_engine(config);
+  const EvalOptions options{
+      .episodes = 20, .noops = 9, .noops_in_turn = true, .keep_actions = true};
+  const EvalResult games = engine.evaluate(options);
+  for (std::size_t i = 0; i < 20; ++i) {
+    EXPECT_EQ(games.noops[i], static_cast<int>(i % 10));
+    auto state = Pong::reset<std::int32_t>();
+    int frames = 0;
+    for (; frames < games.noops[i]; ++frames) Pong::frame<std::int32_t>(state, {0, 0});
+    for (const std::uint8_t action : games.actions[i]) {
+      EXPECT_FALSE(Pong::is_over(state));
+      const int turn = action != 0 ? -Pong::kPaddleStep : Pong::kPaddleStep;
+      for (int f = 0; f < 4 && !Pong::is_over(state); ++f, ++frames) {
+        Pong::frame<std::int32_t>(state, {turn, 0});
+      }
+    }
+    EXPECT_TRUE(Pong::is_over(state));
+    EXPECT_EQ(games.frames[i], frames);
+    EXPECT_EQ(games.lengths[i], static_cast<std::int32_t>(games.actions[i].size()));
+    EXPECT_EQ(games.scores[i], static_cast<float>(state.human_score - state.cpu_score));
+  }
+}
+
+TEST(DensePicturesTest, KeepsTheActionsOfEnvironmentsOfNumbers) {
+  Engine engine(small_config(1));
+  EvalOptions options{.mode = ActionMode::kSample, .episodes = 18, .keep_actions = true};
+  const EvalResult games = engine.evaluate(options);
+  for (std::size_t i = 0; i < 18; ++i) {
+    EXPECT_EQ(games.actions[i], engine.play_episode(options, static_cast<std::int64_t>(i)).actions);
+    EXPECT_EQ(games.actions[i].size(), static_cast<std::size_t>(games.lengths[i]));
+  }
+  EXPECT_TRUE(games.noops.empty() && games.frames.empty());
+}
+
+// ---- rounding
+// ------------------------------------------------------------------------------------
+
+struct Policy {
+  std::string name;
+  Activation activation;
+  std::int64_t hidden;
+  std::vector<float> flat;
+};
+Config config_of(const Policy& policy, std::int64_t envs) {
+  Config config = small_pong_config(envs, policy.hidden);
+  config.activation = policy.activation;
+  return config;
+}
+Engine engine_of(const Policy& policy, std::int64_t envs) {
+  const Config config = config_of(policy, envs);
+  Engine engine(config);
+  engine.set_policy(policy_shape(config, find_environment("pong")).tensors(policy.flat));
+  return engine;
+}
+
+/// Fresh weights, and weights of trainings.
+std::vector<Policy> policies() {
+  std::vector<Policy> all;
+  for (const auto& [activation, hidden] :
+       {std::pair(Activation::kRelu, 40), std::pair(Activation::kLeakyRelu, 64)}) {
+    for (const std::int64_t updates : {0, 12}) {
+      Config config = small_pong_config(16, hidden);
+      config.activation = activation;
+      config.updates = std::max<std::int64_t>(updates, 1);
+      config.until_score = 100;
+      Engine engine(config);
+      TrainHooks hooks;
+      hooks.write_files = false;
+      if (updates > 0) engine.train(hooks);
+      const PolicyShape shape = policy_shape(config, find_environment("pong"));
+      all.push_back({std::to_string(updates) + " updates, " + std::to_string(hidden) + " units",
+                     activation, hidden, shape.flatten(engine.policy())});
+    }
+  }
+  return all;
+}
+
+/// Logits of pictures in double, and how far off sums in float may be.
+///
+/// A unit is a sum of n terms w x, n the pixels that differ: any order of float additions is off by
+/// at most gamma_n sum |w| (zeros add exactly). Tables sum the pixels of both pictures first, at
+/// most m of each and then some: gamma_(m + 4) (sum |w| over both), which is the larger one. Leaky
+/// ReLU rounds once more; the output is a sum of H products: gamma_(H + 1).
+BoundedLogits reference(const Policy& policy, const std::vector<std::int8_t>& pictures,
+                        const std::vector<std::int8_t>& lit) {
+  constexpr double u = 0x1p-24;
+  const auto H = static_cast<std::size_t>(policy.hidden);
+  const float* output = policy.flat.data() + policy.hidden * kPixels;
+  const double leak = policy.activation == Activation::kLeakyRelu ? static_cast<double>(kLeak) : 0;
+  BoundedLogits result;
+  for (std::size_t row = 0; row < pictures.size() / kPixels; ++row) {
+    const std::int8_t* x = pictures.data() + row * kPixels;
+    const std::int8_t* both = lit.data() + row * kPixels;  // in how many of the two pictures
+    double logit = 0, sizes = 0, inherited = 0;
+    for (std::size_t j = 0; j < H; ++j) {
+      double h = 0, weights = 0, terms = 8;
+      for (std::size_t p = 0; p < kPixels; ++p) {
+        if (both[p] == 0) continue;
+        const auto w = static_cast<double>(policy.flat[j * kPixels + p]);
+        h += w * x[p];
+        weights += std::abs(w) * both[p];
+        terms += both[p];
+      }
+      double off = terms * u / (1 - terms * u) * weights;
+      if (h < 0) {
+        off = off + std::abs(h) * leak * u;  // a unit near 0 may fall on either side
+        h *= leak;
+      }
+      const auto v = static_cast<double>(output[j]);
+      logit += v * h;
+      sizes += std::abs(v) * (std::abs(h) + off);
+      inherited += std::abs(v) * off;
+    }
+    const double terms = static_cast<double>(H) + 1;
+    result.value.push_back(logit);
+    result.bound.push_back(terms * u / (1 - terms * u) * sizes + inherited);
+  }
+  return result;
+}
+
+/// In how many of the pictures of a step and of the one before a pixel is lit; [T][6400] of one
+/// environment from its actions, 0 at the start of an episode. And the differences.
+struct Drawn {
+  std::vector<std::int8_t> lit, difference;
+};
+Drawn draw(const Trajectory& t, std::int64_t env) {
+  Drawn drawn;
+  std::vector<std::uint8_t> now(kPixels), before(kPixels);
+  auto state = Pong::reset<std::int32_t>();
+  bool first = true;
+  for (std::int64_t step = 0; step < t.T; ++step) {
+    const auto at = static_cast<std::size_t>(step * t.N + env);
+    draw_frame80(pong_picture::view_of(state), now.data());
+    for (std::size_t p = 0; p < now.size(); ++p) {
+      drawn.lit.push_back(static_cast<std::int8_t>(first ? 0 : now[p] + before[p]));
+      drawn.difference.push_back(static_cast<std::int8_t>(first ? 0 : now[p] - before[p]));
+    }
+    before.swap(now);
+    const int turn = t.action[at] != 0 ? -Pong::kPaddleStep : Pong::kPaddleStep;
+    for (int f = 0; f < 4 && !Pong::is_over(state); ++f)
+      Pong::frame<std::int32_t>(state, {turn, 0});
+    first = Pong::is_over(state);
+    if (first) state = Pong::reset<std::int32_t>();
+  }
+  return drawn;
+}
+
+TEST(DensePicturesTest, LogitsOfBothPathsAreWithinTheBoundOfExactArithmetic) {
+  for (const Policy& policy : policies()) {
+    Engine engine = engine_of(policy, 2);
+    const Trajectory t = engine.rollout({.steps = 1000, .keep = true}).trajectory;
+    CpuDense dense(find_environment("pong"), {.isa = choose_isa()});
+    const PolicyShape shape = policy_shape(config_of(policy, 2), find_environment("pong"));
+    dense.set_layers(dense_layers(shape, policy.flat, policy.activation));
+    for (std::int64_t env = 0; env < 2; ++env) {
+      const Drawn drawn = draw(t, env);
+      std::vector<float> logits;
+      for (std::int64_t step = 0; step < t.T; ++step) {
+        const std::int8_t* row = t.pictures.data() + (step * t.N + env) * kPixels;
+        ASSERT_TRUE(std::equal(row, row + kPixels, drawn.difference.data() + step * kPixels))
+            << policy.name << ", step " << step;
+        logits.push_back(t.logits[static_cast<std::size_t>(step * t.N + env)]);
+      }
+      const BoundedLogits want = reference(policy, drawn.difference, drawn.lit);
+      EXPECT_LE(worst_of_bound(logits, want), 1) << policy.name;
+      const std::vector<float> input(drawn.difference.begin(), drawn.difference.end());
+      EXPECT_LE(worst_of_bound(dense.forward(input), want), 1) << policy.name;
+      // and the bound says something
+      Policy wrong = policy;
+      for (std::size_t j = wrong.flat.size() - 8; j < wrong.flat.size(); ++j) {
+        wrong.flat[j] *= 1.001f;
+      }
+      EXPECT_GT(worst_of_bound(logits, reference(wrong, drawn.difference, drawn.lit)), 1)
+          << policy.name;
+    }
+  }
+}
+
+TEST(DensePicturesTest, GreedyGamesAreThoseOfTables) {
+  for (const Policy& policy : policies()) {
+    Engine engine = engine_of(policy, 1);
+    EvalOptions options{.episodes = 6, .noops = 29, .keep_actions = true};
+    const EvalResult exact = engine.evaluate(options);
+    options.math = Math::kDense;
+    const EvalResult dense = engine.evaluate(options);
+    for (std::size_t i = 0; i < 6; ++i) {
+      if (exact.actions[i] == dense.actions[i]) {
+        EXPECT_EQ(exact.scores[i], dense.scores[i]) << policy.name;
+        EXPECT_EQ(exact.frames[i], dense.frames[i]) << policy.name;
+        continue;
+      }
+      // only a logit within rounding of 0 may make another game of it
+      auto state = Pong::reset<std::int32_t>();
+      for (int f = 0; f < exact.noops[i]; ++f) Pong::frame<std::int32_t>(state, {0, 0});
+      std::vector<std::uint8_t> now(kPixels), before(kPixels);
+      std::size_t t = 0;
+      for (; exact.actions[i][t] == dense.actions[i][t]; ++t) {
+        draw_frame80(pong_picture::view_of(state), before.data());
+        const int turn = exact.actions[i][t] != 0 ? -Pong::kPaddleStep : Pong::kPaddleStep;
+        for (int f = 0; f < 4; ++f) Pong::frame<std::int32_t>(state, {turn, 0});
+      }
+      draw_frame80(pong_picture::view_of(state), now.data());
+      std::vector<std::int8_t> difference(kPixels), lit(kPixels);
+      for (std::size_t p = 0; p < now.size(); ++p) {
+        difference[p] = static_cast<std::int8_t>(now[p] - before[p]);
+        lit[p] = static_cast<std::int8_t>(now[p] + before[p]);
+      }
+      const BoundedLogits logit = reference(policy, difference, lit);
+      EXPECT_LE(std::abs(logit.value[0]), logit.bound[0]) << policy.name << ", step " << t;
+    }
+  }
+}
+
+// ---- limits, options, refusals
+// -------------------------------------------------------------------
+
+TEST(DensePicturesTest, EpisodesLastToTheGamesOwnLimit) {
+  const Config config = small_pong_config(1, 16);
+  const EnvironmentEntry& pong = find_environment("pong");
+  EXPECT_EQ(game_options(config, pong, 0).max_steps, 65209 / 4);
+  EXPECT_EQ(game_options(config, pong, 0, true).max_steps, 27000);
+  EXPECT_EQ(game_options(config, pong, 29, true).max_steps, (108000 - 29) / 4);
+}
+
+TEST(DensePicturesTest, MaximaAreForPicturesThatAreDrawn) {
+  Config config = small_pong_config(2, 24);
+  Engine engine = whole_engine(config);
+  const auto refuses = ThrowsMessage<InvalidArgument>(HasSubstr("--max-pool: the maximum of two"));
+  EXPECT_THAT([&] { engine.evaluate({.episodes = 1, .max_pool = true}); }, refuses);
+  EXPECT_THAT([&] { engine.rollout({.steps = 1, .max_pool = true}); }, refuses);
+  const auto plain = engine.rollout({.steps = 60, .keep = true, .math = Math::kDense});
+  const auto pooled =
+      engine.rollout({.steps = 60, .keep = true, .max_pool = true, .math = Math::kDense});
+  EXPECT_NE(plain.trajectory.pictures, pooled.trajectory.pictures);
+  Engine cartpole(small_config(2));
+  EXPECT_THAT([&] { cartpole.rollout({.steps = 1, .max_pool = true, .math = Math::kDense}); },
+              ThrowsMessage<InvalidArgument>(HasSubstr("cartpole is no game")));
+}
+
+TEST(DensePicturesTest, WrongShapesAreNamed) {
+  CpuDense device(find_environment("pong"), {});
+  device.set_layers(random_network({4, 8, 1}, DenseActivation::kRelu, 3));
+  EXPECT_THAT(
+      [&] { play_dense(device, {.num_envs = 1, .T = 1}, 6400, 2, nullptr); },
+      ThrowsMessage<InvalidArgument>(HasSubstr(
+          "do not fit the environment: they make 1 logits of 4 numbers, expected 1 of 6400")));
+  device.set_layers(random_network({6400, 8, 1}, DenseActivation::kRelu, 3));
+  EXPECT_THAT([&] { device.forward(std::vector<float>(84 * 84)); },
+              ThrowsMessage<InvalidArgument>(HasSubstr("7056 observations for 6400 inputs")));
+  const PolicyShape shape = policy_shape(small_pong_config(1, 8), find_environment("pong"));
+  const std::vector<NamedTensor> cartpole = Engine(small_config(1, 8)).policy();
+  EXPECT_THAT(
+      [&] { shape.flatten(cartpole); },
+      ThrowsMessage<BadInput>(HasSubstr("'layer1.weight' has shape [8, 4], expected [8, 6400]")));
+  Engine engine(small_config(1, 8));
+  EXPECT_THAT(
+      [&] { engine.set_policy(Engine(small_pong_config(1, 8)).policy()); },
+      ThrowsMessage<BadInput>(HasSubstr("'layer1.weight' has shape [8, 6400], expected [8, 4]")));
+}
+
+// ---- Engine::reset() and step()
+// ------------------------------------------------------------------
+
+TEST(DensePicturesTest, SteppingByHandIsTheRolloutOfItsActions) {
+  const Config config = small_pong_config(3, 24);
+  Engine engine = whole_engine(config);
+  const Trajectory t = engine.rollout({.steps = 1500, .keep = true}).trajectory;
+  engine.set_autoreset(AutoresetMode::kSameStep);
+  std::span<const float> obs = engine.reset();
+  int ends = 0;
+  for (std::int64_t step = 0; step < t.T; ++step) {
+    const std::int8_t* picture = t.pictures.data() + step * t.N * kPixels;
+    ASSERT_TRUE(std::equal(obs.begin(), obs.end(), picture, [](float a, std::int8_t b) {
+      return a == static_cast<float>(b);
+    })) << step;
+    const auto row = static_cast<std::size_t>(step * t.N);
+    const StepView view = engine.step({t.action.data() + row, static_cast<std::size_t>(t.N)});
+    for (std::size_t i = 0; i < static_cast<std::size_t>(t.N); ++i) {
+      ASSERT_EQ(view.reward[i], t.reward[row + i]);
+      ASSERT_EQ(view.terminated[i], t.terminated[row + i]);
+      ASSERT_EQ(view.truncated[i], 0);
+      ends += view.terminated[i];
+      if (view.terminated[i] == 0) continue;
+      const auto last = view.final_obs.subspan(i * kPixels, kPixels);
+      EXPECT_TRUE(std::any_of(last.begin(), last.end(), [](float x) { return x != 0; }));
+    }
+    obs = view.obs;
+  }
+  EXPECT_GE(ends, 3);
+}
+
+TEST(DensePicturesTest, EndedGamesStartAgainInTheNextStepOrNotAtAll) {
+  for (const AutoresetMode mode : {AutoresetMode::kNextStep, AutoresetMode::kDisabled}) {
+    Engine engine(small_pong_config(2, 8));
+    engine.set_autoreset(mode);
+    engine.reset();
+    const std::vector<std::uint8_t> down(2, 0);
+    StepView view = engine.step(down);
+    for (int t = 1; view.terminated[0] == 0; ++t) {
+      ASSERT_LT(t, 3000);
+      view = engine.step(down);
+    }
+    if (mode == AutoresetMode::kDisabled) {
+      EXPECT_THROW(engine.step(down), InvalidArgument);
+      const std::uint8_t both[2] = {1, 1};
+      const auto obs = engine.reset(both);
+      EXPECT_EQ(std::count(obs.begin(), obs.end(), 0.0f), 2 * kPixels);
+    } else {
+      view = engine.step(down);
+      EXPECT_EQ(view.reward[0], 0);
+      EXPECT_EQ(view.terminated[0], 0);
+      EXPECT_EQ(std::count(view.obs.begin(), view.obs.end(), 0.0f), 2 * kPixels);
+    }
+    view = engine.step(down);
+    EXPECT_NE(std::count(view.obs.begin(), view.obs.end(), 0.0f), 2 * kPixels);
+  }
+}
+
+}  // namespace
+}  // namespace lockstep::test
