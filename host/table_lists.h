@@ -6,8 +6,8 @@
 #include <span>
 #include <vector>
 
+#include "host/environments.h"
 #include "host/policy_parameters.h"
-#include "kernels/cpu/table_launchers.h"
 
 namespace lockstep {
 

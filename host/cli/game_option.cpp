@@ -4,7 +4,6 @@
 #include <string>
 #include <string_view>
 
-#include "envs/game_options.h"
 #include "host/environments.h"
 #include "host/errors.h"
 
