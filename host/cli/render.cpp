@@ -108,13 +108,15 @@ bool for_each_picture(const WatchedEpisode& watched, const FilmShape& shape, con
   return true;
 }
 
+/// Null if a signal came.
 std::unique_ptr<FilmWriter> make_writer(const WatchedEpisode& watched, const FilmShape& shape,
                                         const Request& request) {
   if (request.kind == "mp4") return mp4_writer(request.path, shape);
   if (request.kind == "png") return png_writer(request.path, shape);
   std::vector<std::uint32_t> colours;
-  for_each_picture(watched, shape, request,
-                   [&](const Picture& picture) { add_colours(picture, colours); });
+  const bool complete = for_each_picture(
+      watched, shape, request, [&](const Picture& picture) { add_colours(picture, colours); });
+  if (!complete) return nullptr;
   return gif_writer(request.path, shape, colours);
 }
 
@@ -131,10 +133,11 @@ int run(const Arguments& arguments) {
   }
   const std::unique_ptr<FilmWriter> film = make_writer(watched, shape, request);
   std::int64_t count = 0;
-  const bool complete = for_each_picture(watched, shape, request, [&](const Picture& picture) {
-    film->add(picture);
-    ++count;
-  });
+  const bool complete =
+      film != nullptr && for_each_picture(watched, shape, request, [&](const Picture& picture) {
+        film->add(picture);
+        ++count;
+      });
   if (!complete) return signal_exit_code(caught_signal());  // the writer leaves nothing behind
   film->finish();
   const Config& config = watched.config();

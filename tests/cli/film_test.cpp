@@ -215,6 +215,17 @@ TEST_F(Mp4WriterTest, HandsItsPicturesToFfmpeg) {
   EXPECT_EQ(last, std::string(expected.begin(), expected.end()));
 }
 
+TEST_F(Mp4WriterTest, FfmpegUnderstandsIt) {
+  if (std::system("ffmpeg -version >/dev/null 2>&1") != 0) GTEST_SKIP() << "no ffmpeg here";
+  const auto film = mp4_writer(folder_ / "f.mp4", {kHeight, kWidth, 30});
+  for (int i = 0; i < 30; ++i) film->add(picture(pixels(i)));
+  film->finish();
+  const std::string bytes = slurp(folder_ / "f.mp4");
+  EXPECT_EQ(bytes.substr(4, 4), "ftyp");
+  EXPECT_LT(bytes.find("moov"), bytes.find("mdat"));  // it can be played while it is loaded
+  EXPECT_THAT(folder_.names(), ElementsAre("bin", "f.mp4"));
+}
+
 TEST_F(Mp4WriterTest, RepeatsWhatFfmpegSays) {
   put_ffmpeg("cat >/dev/null\necho first >&2\necho 'no such codec' >&2\nexit 1\n");
   const auto film = mp4_writer(folder_ / "f.mp4", {kHeight, kWidth, 30});
