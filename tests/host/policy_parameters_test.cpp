@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -50,6 +51,65 @@ TEST(PolicyShape, NamesTheTensorThatDoesNotFit) {
   tensors.pop_back();
   refused("'layer2.bias' is missing");
   EXPECT_THROW(kMlp.flatten(tensors, ".exp_avg"), BadInput);
+}
+
+TEST(InitialParameters, NormalOnesHaveTheMomentsOfANormalDistribution) {
+  const PolicyShape shape{PolicyKind::kMlp, 6400, 2, 200, true};
+  ASSERT_EQ(shape.size(), 200 * 6400 + 200);
+  const std::vector<float> flat = initial_parameters(shape, Init::kNormal, 11);
+  double power[5] = {}, product = 0, most = 0;
+  const std::size_t n = 200 * 6400;
+  for (std::size_t i = 0; i < n; ++i) {
+    const double x = static_cast<double>(flat[i]) * 80;  // deviation 1 / sqrt(6400)
+    double p = 1;
+    for (double& sum : power) {
+      sum += p;
+      p *= x;
+    }
+    // neighbours are made of the same two random words
+    if (i % 2 == 0) product += x * static_cast<double>(flat[i + 1]) * 80;
+    most = std::max(most, std::abs(x));
+  }
+  // six standard errors: of x^k, sqrt((E x^2k - (E x^k)^2) / n); E x^2, x^4, x^6, x^8 = 1, 3, 15,
+  // 105
+  const double count = static_cast<double>(n);
+  EXPECT_NEAR(power[1] / count, 0, 6 * std::sqrt(1 / count));
+  EXPECT_NEAR(power[2] / count, 1, 6 * std::sqrt(2 / count));
+  EXPECT_NEAR(power[3] / count, 0, 6 * std::sqrt(15 / count));
+  EXPECT_NEAR(power[4] / count, 3, 6 * std::sqrt(96 / count));
+  EXPECT_NEAR(product / (count / 2), 0, 6 * std::sqrt(2 / count));
+  EXPECT_GT(most, 4.5);  // of 1.28 million; 24 bits of a word reach 5.77
+  EXPECT_LT(most, 5.8);
+  double squares = 0;
+  for (std::size_t j = n; j < flat.size(); ++j) {
+    squares += static_cast<double>(flat[j]) * static_cast<double>(flat[j]);
+  }
+  EXPECT_NEAR(squares, 1, 6 * std::sqrt(2.0 / 200));  // 200 of variance 1 / 200
+}
+
+TEST(InitialParameters, DoNotDependOnHowManyThreadsMakeThem) {
+  const PolicyShape shape{PolicyKind::kMlp, 6400, 2, 17, true};
+  for (const Init init : {Init::kNormal, Init::kKaimingUniform}) {
+    const std::vector<float> flat = initial_parameters(shape, init, 3);
+    EXPECT_EQ(initial_parameters(shape, init, 3), flat);
+    EXPECT_NE(initial_parameters(shape, init, 4), flat);
+    std::vector<float> alone;
+    int others = 0;
+#pragma omp parallel num_threads(2)  // regions inside of regions have one thread
+#pragma omp single
+    {
+      alone = initial_parameters(shape, init, 3);
+#pragma omp parallel num_threads(2)
+#pragma omp atomic
+      ++others;
+    }
+    EXPECT_EQ(others, 1);
+    EXPECT_EQ(alone, flat);
+    // the first number of a tensor does not depend on how many come after it
+    const PolicyShape larger{PolicyKind::kMlp, 6400, 2, 18, true};
+    const std::vector<float> more = initial_parameters(larger, init, 3);
+    EXPECT_TRUE(std::equal(flat.begin(), flat.end() - 17, more.begin()));
+  }
 }
 
 TEST(InitialParameters, StayInTheirBoundsAndFillThem) {
