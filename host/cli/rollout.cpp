@@ -64,11 +64,13 @@ std::vector<ArgumentRow> rows() {
   };
 }
 
-/// An engine with the policy that --policy names.
-Engine make_engine(Config config, const std::string& policy) {
+/// An engine with the policy that --policy names. `env_given`: the user named the environment.
+Engine make_engine(Config config, const std::string& policy, bool env_given) {
   if (policy.starts_with(kRunPrefix) && policy != kRunPrefix) {
     const std::string path = policy.substr(kRunPrefix.size());
     const PolicySource source = load_policy(path, config);
+    require(!env_given || source.config.env == config.env,
+            "--policy: " + path + " is of " + source.config.env + ", not of " + config.env);
     config.env = source.config.env;
     config.policy = source.config.policy;
     config.hidden = source.config.hidden;
@@ -114,7 +116,7 @@ int run(const Arguments& arguments) {
   require(options.math == Math::kExact || !options.random_policy,
           "--math dense: there is no network with --policy random");
   note_device(config);
-  Engine engine = make_engine(config, policy);
+  Engine engine = make_engine(config, policy, arguments.given("env"));
   const RolloutResult result = engine.rollout(options);
   if (!file.empty()) save(file, result.trajectory);
   const double rate = result.seconds > 0 ? static_cast<double>(result.steps) / result.seconds : 0.0;
