@@ -8,9 +8,11 @@
 #
 #   facts       device, driver, clocks, compilers
 #   build       program, plug-in, benchmarks and the tests that use a device, in build/gpu (LS_GPU_BUILD)
-#   hashes      the same bits from CPU and GPU over 1e8 steps: mappings, block sizes, batch sizes
+#   hashes      the same bits from CPU and GPU over 1e8 steps: mappings, block sizes, batch sizes; Pong's
+#               training, rollouts and evaluations too
 #   tests       the tests, where a device that is missing is a failure (LS_REQUIRE_GPU=1)
-#   bench       every benchmark of the device -> bench/results/<date>-<commit>-<device>.json
+#   bench       every benchmark of the device -> bench/results/<date>-<commit>-<device>.json, and Pong's
+#               rates, by the program, into the same file
 #   report      measured against predicted and against the goals -> the same name with .md
 #   sanitizers  compute-sanitizer: memcheck, racecheck, initcheck, synccheck
 #
@@ -145,7 +147,7 @@ part_build() {
 part_hashes() {
   local tiny=()
   if [ $emulated = yes ]; then tiny=(--emulated); fi
-  within 120 python3 tests/gpu/hashes.py --program "$program" "${tiny[@]}"
+  within 180 python3 tests/gpu/hashes.py --program "$program" "${tiny[@]}"
 }
 
 part_tests() {
@@ -157,12 +159,14 @@ part_tests() {
 
 part_bench() {
   local options=(--benchmark_filter=/cuda --benchmark_min_time=0.05 --save "$result.json")
-  local suffix=
+  local suffix='' tiny=()
   if [ $emulated = yes ]; then
     options+=(--emulated --smoke)
     suffix=_emulated
+    tiny=(--emulated)
   fi
   within 180 "$build/lockstep_bench$suffix" "${options[@]}" || return 1
+  within 60 python3 bench/gpu_pong.py --program "$program" --append "$result.json" "${tiny[@]}" || return 1
   echo "written: $result.json"
   within 60 "$build/lockstep_ladder$suffix"
 }
@@ -198,6 +202,12 @@ sanitizer_workloads=(
   "train --envs 33 --updates 2 --policy linear --returns full --eval-every 1 --eval-episodes 40"
   "rollout --envs 40 --steps 40 --policy random"
   "rollout --envs 40 --steps 40 --math dense"
+  # 8 games a warp without an end, then whole games: every width of the network, noise, a leak
+  "train pong --envs 8448 --updates 1 --horizon 48"
+  "train pong --envs 33 --updates 1 --hidden 64"
+  "train pong --envs 17 --updates 1 --recipe classic --hidden 256 --frame-skip 2-4 --repeat-action-probability 0.25 --normalize episode"
+  "train pong --envs 17 --updates 1 --recipe sprint --hidden 512 --eval-every 1 --eval-episodes 20"
+  "rollout pong --envs 40 --steps 40 --policy random"
 )
 
 sanitize() { # TOOL: all workloads under one tool
