@@ -11,112 +11,60 @@
 // alone on its multiprocessor.
 // Read per step and environment: a row of 4 Hp bytes from L2. Written: 11.5 bytes and 4 for each
 // 32 units; bits leave through rings in shared memory, 16 steps at a time.
-// Limiter: issue. Instructions of a warp for a step of all its environments, sampled and recorded:
-//   environments, units        8, 200   8, 256   4, 200   4, 512
-//   network and butterfly         734      804      384      828
-//   phi back to its registers      56       64       28       64
-//   game, four frames             456      456      456      456
-//   everything else               312      312      312      308
+// Limiter: latency, with two warps a scheduler, and issue. Instructions of a warp for a step of all
+// its environments, sampled and recorded (environments, units):
+//                               8, 200   8, 256   4, 200   4, 512
+//   network and butterfly          737      826      386      776
+//   phi back to its registers       56       64       28       64
+//   game, four frames              435      439      439      435
+//   everything else                319      316      318      317
 // The game is played by all lanes alike, four times as often as need be with eight environments.
 //
 // budget: table::table_rollout_kernel<.*, 0, false, false, 8> registers<=80 spills<=0 stack<=64
 // budget: table::table_rollout_kernel<.*, 2, .*> registers<=168 spills<=0 stack<=64 around<=1460
 // budget: table::table_rollout_kernel<.*, 7, .*, 4> registers<=168 spills<=0 stack<=64 around<=1580
-// budget: table::table_rollout_kernel<.*, 7, .*, 8> registers<=224 spills<=0 stack<=64 around<=2140
-// budget: table::table_rollout_kernel<.*, 8, .*, 4> registers<=168 spills<=0 stack<=64 around<=1840
-// budget: table::table_rollout_kernel<.*, 8, .*, 8> registers<=224 spills<=0 stack<=64 around<=2270
+// budget: table::table_rollout_kernel<.*, 7, .*, 8> registers<=240 spills<=0 stack<=64 around<=2140
+// budget: table::table_rollout_kernel<.*, 8, .*, 4> registers<=168 spills<=0 stack<=64 around<=1900
+// budget: table::table_rollout_kernel<.*, 8, .*, 8> registers<=255 spills<=0 stack<=64 around<=2300
 // budget: table::table_rollout_kernel<.*, 16, .*> registers<=255 spills<=0 stack<=64 around<=2940
-// budget: table::table_rollout_kernel<.*, 32, .*> registers<=255 spills<=0 stack<=64 around<=2920
+// budget: table::table_rollout_kernel<.*, 32, .*> registers<=255 spills<=0 stack<=64 around<=2940
 #pragma once
 
+#include "kernels/cuda/table_network.cuh"
 #include "kernels/cuda/table_play.cuh"
 
 namespace lockstep::cuda {
 namespace table {
 
-/// How many rows from the first on a block keeps in shared memory, and how many of an environment's
-/// objects are always among them: rows that many steps show.
-template <class E>
-inline constexpr int kNearRows = 0;
-template <class E>
-inline constexpr int kNearObjects = 0;
-template <class E>
-requires requires { E::kPairRow; }
-inline constexpr int kNearRows<E> = E::kPairRow;
-template <class E>
-requires requires { E::kPairRow; }
-inline constexpr int kNearObjects<E> = 2;
-
-/// Most floats of near rows: 175 KiB, which leave a multiprocessor room for little else.
-inline constexpr int kMostNear = 256 * 175;
-
 /// Most warps of a block, which has a multiprocessor's registers for itself.
 template <int kUnits, int kEnvs>
-inline constexpr int kWarps = kEnvs == 1                         ? 16
-                              : kEnvs == 2 || kUnits* kEnvs > 48 ? 8
-                                                                 : 12;
-
-/// What a warp keeps in shared memory.
-template <int kUnits, int kEnvs>
-struct Scratch {
-  struct alignas(16) Place {
-    std::uint32_t of[kMaxObjects];
-  };
-  struct alignas(16) Words {
-    std::uint32_t of[4];
-  };
-  Place place[kEnvs];                   // of the rows of a step, in bytes
-  Words active[kEnvs][kUnits / 4 + 1];  // activity bits of a step
-  // Number of the warp's first environment. Read again wherever it is needed: the compiler would
-  // move what follows from it out of the loop over steps, into registers that are wanted elsewhere.
-  volatile std::uint32_t first;
-};
-
-/// A lane's share of the network: units lane, lane + 32, ... With kWhole only the last of them may
-/// be missing.
-template <int kUnits, bool kWhole>
-struct LaneUnits {
-  int count;  // Hp - lane: units u with 32 u < count are there
-
-  __device__ bool has(int u) const { return (kWhole && u + 1 < kUnits) || u * kWarp < count; }
-  __device__ float load(const float* row, int u) const { return has(u) ? row[u * kWarp] : 0.0f; }
-};
-
-/// Sums of all lanes of `sum`, in the order of the logit: environment (lane mod kEnvs)'s. Destroys
-/// them.
-template <int kEnvs, int kStride = 1>
-__device__ inline float warp_tree(float (&sum)[kEnvs]) {
-  if constexpr (kStride == kWarp) {
-    return sum[0];
-  } else if constexpr (kEnvs == 1) {
-    sum[0] = sum[0] + __shfl_xor_sync(kAllLanes, sum[0], kStride);
-    return warp_tree<1, 2 * kStride>(sum);
-  } else {
-    const bool upper = (lane_index() & kStride) != 0;
-    float half[kEnvs / 2];  // a lane goes on with half of the environments
-    LS_UNROLL
-    for (int i = 0; i < kEnvs / 2; ++i) {
-      const float kept = upper ? sum[2 * i + 1] : sum[2 * i];
-      const float given = upper ? sum[2 * i] : sum[2 * i + 1];
-      half[i] = kept + __shfl_xor_sync(kAllLanes, given, kStride);
-    }
-    return warp_tree<kEnvs / 2, 2 * kStride>(half);
-  }
-}
-static_assert(kTableParts == kWarp, "a lane is a partial sum");
+inline constexpr int kWarps = kEnvs == 1                 ? 16
+                              : kUnits > 2 || kEnvs == 2 ? 8
+                                                         : 12;
 
 /// Plays the environments of a warp. Without units: at random.
 template <class E, bool kLeaky, int kUnits, bool kWhole, bool kNear, int kEnvs>
 class WarpPlayer {
  public:
-  static constexpr int k = E::kObjects;
-  static constexpr int kRoom = kUnits > 0 ? kUnits : 1;
-  static constexpr int kRowsNear = kNear ? kNearObjects<E> : 0;
+  using Network = WarpNetwork<E, kLeaky, kUnits, kWhole, kNear, kEnvs>;
   using I = std::int32_t;
+  static constexpr int k = E::kObjects;
+
+  /// What it keeps in shared memory.
+  struct Scratch {
+    typename Network::Scratch network;
+    // Number of the warp's first environment. Read again wherever it is needed: the compiler would
+    // move what follows from it out of the loop over steps, into registers wanted elsewhere.
+    volatile std::uint32_t first;
+  };
 
   __device__ WarpPlayer(const TablePlay& play, std::uint32_t first, const float* near_rows,
-                        Scratch<kUnits, kEnvs>& scratch)
-      : play_(play), args_(play.rollout), stream_(stream_of(play)), scratch_(scratch) {
+                        Scratch& scratch)
+      : play_(play),
+        args_(play.rollout),
+        stream_(stream_of(play)),
+        scratch_(scratch),
+        network_(args_.policy, near_rows, scratch.network) {
     if (lane_index() == 0) scratch.first = first;
     __syncwarp(kAllLanes);
     const std::uint32_t mine = env();
@@ -127,14 +75,6 @@ class WarpPlayer {
     episode_ = {0, 0};
     const std::int64_t lanes = (args_.num_envs + kGroup - 1) / kGroup * kGroup;
     if (lane_index() < kEnvs && mine < lanes) clear_results(play, mine);
-    if constexpr (kUnits > 0) {
-      const TableView& policy = args_.policy;
-      units_.count = policy.shape.padded() - lane_index();
-      near_ = near_rows + lane_index();
-      far_ = policy.rows + lane_index();
-      LS_UNROLL
-      for (int u = 0; u < kUnits; ++u) output_[u] = units_.load(policy.output + lane_index(), u);
-    }
   }
   __device__ bool playing() const { return __any_sync(kAllLanes, alive_) != 0; }
 
@@ -146,7 +86,9 @@ class WarpPlayer {
     const bool incoming = E::incoming(game_.state);
     words_.draw(args_, stream_, env(), t);
     float logit = 0;
-    if constexpr (kUnits > 0) logit = network(row, recording);
+    if constexpr (kUnits > 0) {
+      logit = network_.step(row, episode_.steps == 0, recording, [&] { write_active(); });
+    }
     const bool up = table_action<kUnits == 0>(args_, stream_, env(), t, logit, words_.words.w[0]);
     const auto result = game_.step(args_.game, stream_, env(), up, t);
 
@@ -182,80 +124,14 @@ class WarpPlayer {
     return field[row * kGroup + env() % kGroup];
   }
 
-  /// phi of unit u from the places of the rows.
-  __device__ float phi_of(const typename Scratch<kUnits, kEnvs>::Place& place, int u) const {
-    float phi = 0;
-    LS_UNROLL
-    for (int i = 0; i < k; ++i) {
-      const auto* row = reinterpret_cast<const char*>(i < kRowsNear ? near_ : far_) + place.of[i];
-      const float part = units_.load(reinterpret_cast<const float*>(row), u);
-      phi = i == 0 ? part : phi + part;
-    }
-    return phi;
-  }
-
-  /// The logit of the lane's environment; activity bits to the record.
-  __device__ float network(const I (&row)[k], bool recording) {
-    const std::uint32_t stride = sizeof(float) * static_cast<unsigned>(args_.policy.shape.padded());
-    if (lane_index() < kEnvs) {
-      LS_UNROLL
-      for (int i = 0; i < k; ++i) {
-        scratch_.place[lane_index()].of[i] = static_cast<std::uint32_t>(row[i]) * stride;
-      }
-    }
-    const unsigned starting = __ballot_sync(kAllLanes, episode_.steps == 0);
-    __syncwarp(kAllLanes);
-    if (starting != 0) {  // nothing has changed yet
-      LS_UNROLL
-      for (int e = 0; e < kEnvs; ++e) {
-        if (((starting >> e) & 1u) == 0) continue;
-        const auto place = scratch_.place[e];
-        LS_UNROLL
-        for (int u = 0; u < kUnits; ++u) phi_[e][u] = phi_of(place, u);
-      }
-    }
-
-    float sum[kEnvs];
-    LS_UNROLL
-    for (int e = 0; e < kEnvs; ++e) {
-      const auto place = scratch_.place[e];
-      float now[kUnits];
-      LS_UNROLL
-      for (int u = 0; u < kUnits; ++u) now[u] = phi_of(place, u);
-      sum[e] = 0;
-      typename Scratch<kUnits, kEnvs>::Words active[(kUnits + 3) / 4] = {};
-      LS_UNROLL
-      for (int u = 0; u < kUnits; ++u) {
-        const float h = now[u] - phi_[e][u];
-        phi_[e][u] = now[u];
-        const float part = fma(output_[u], table_activation<kLeaky>(h, args_.policy.leak), sum[e]);
-        sum[e] = units_.has(u) ? part : sum[e];
-        active[u / 4].of[u % 4] = __ballot_sync(kAllLanes, h > 0.0f);
-      }
-      if (recording && lane_index() == 0) {
-        LS_UNROLL
-        for (int i = 0; i < (kUnits + 3) / 4; ++i) scratch_.active[e][i] = active[i];
-      }
-      // loads of all environments at once would need more registers than there are
-      if constexpr (kUnits > 8) __syncwarp(kAllLanes);
-    }
-    __syncwarp(kAllLanes);
-    if (recording) write_active();
-    return warp_tree(sum);
-  }
-
   __device__ void write_active() const {
     const int words = args_.policy.shape.words();
-    const int e = lane_index() % kEnvs;
     LS_UNROLL
     for (int from = 0; from < kUnits; from += kWarp / kEnvs) {
       const int word = from + lane_index() / kEnvs;
-      if (word < words) {
-        at(args_.record.active, words, word) = scratch_.active[e][word / 4].of[word % 4];
-      }
+      if (word < words) at(args_.record.active, words, word) = network_.active(word);
     }
   }
-
   __device__ void record(float logit, const I (&row)[k], I reward) const {
     const int object = lane_index() / kEnvs;
     I shown = row[0];
@@ -272,15 +148,13 @@ class WarpPlayer {
   const TablePlay& play_;
   const TableRolloutArgs& args_;
   RandomStream stream_;  // of the epoch under way
-  Scratch<kUnits, kEnvs>& scratch_;
-  const float *near_, *far_;  // unit `lane` of row 0 of the table
-  LaneUnits<kUnits, kWhole> units_;
+  Scratch& scratch_;
+  Network network_;
   std::uint32_t step_;  // in arrays [G][T]
   bool alive_;
   LaneGame<E> game_;
   LaneWords<kUnits == 0> words_;
   LaneEpisode episode_;
-  float phi_[kEnvs][kRoom], output_[kRoom];
 };
 
 template <class E, bool kLeaky, int kUnits, bool kWhole, bool kNear, int kEnvs>
@@ -288,7 +162,8 @@ LS_KERNEL((kWarps<kUnits, kEnvs> * kWarp))
 table_rollout_kernel(const __grid_constant__ TablePlay play) {
   constexpr int kWarpsPerGroup = kGroup / kEnvs;
   LS_DYNAMIC_SHARED(float, near_rows);
-  LS_SHARED(scratch, Scratch<kUnits, kEnvs>[kWarps<kUnits, kEnvs>]);
+  using Player = WarpPlayer<E, kLeaky, kUnits, kWhole, kNear, kEnvs>;
+  LS_SHARED(scratch, typename Player::Scratch[kWarps<kUnits, kEnvs>]);
   LS_SHARED(bits, TableBits<kEnvs>);
   LS_SHARED(ends, std::int32_t[kWarps<kUnits, kEnvs>]);
   if (play.state != nullptr && play.state->stop != Stop::kRunning) return;  // the whole grid
@@ -307,9 +182,8 @@ table_rollout_kernel(const __grid_constant__ TablePlay play) {
   if (static_cast<int>(threadIdx.x) < per_block) ends[threadIdx.x] = 0;
   __syncthreads();
 
-  WarpPlayer<E, kLeaky, kUnits, kWhole, kNear, kEnvs> player(
-      play, static_cast<std::uint32_t>(first * kGroup + warp_in_block() * kEnvs), near_rows,
-      scratch[warp_in_block()]);
+  Player player(play, static_cast<std::uint32_t>(first * kGroup + warp_in_block() * kEnvs),
+                near_rows, scratch[warp_in_block()]);
   bool playing = player.playing();
   int end = 0;  // of the steps this warp has played
   for (int from = 0; from < args.T; from += kTableRing) {
@@ -371,14 +245,16 @@ inline constexpr int kMaxTableHidden = 1024;
 /// Plays. Stream: asynchronous on `stream`. Errors: of the launch, and cudaErrorInvalidValue for a
 /// policy of more than kMaxTableHidden units.
 ///
-/// shape: envs_per_warp 8, or 4 for fewer; wide networks have no room for as many. A block has as
-/// many threads as multiprocessors leave it to play, whatever shape.block says.
+/// shape: envs_per_warp 8, or fewer: then 4 as long as one block a multiprocessor can hold all;
+/// wide networks have no room for as many. A block has as many threads as the multiprocessors leave
+/// it to play, whatever shape.block says.
 template <class E>
 cudaError_t play_table(const TablePlay& play, const TableLaunchShape& shape, cudaStream_t stream) {
   using namespace table;
   const int units = play.rollout.policy.shape.words();  // of a lane
   const int places = shape.multiprocessors > 0 ? shape.multiprocessors : 1;
-  const bool many = shape.envs_per_warp == 8;
+  constexpr int kFew = 4 * kWarps<7, 4>;  // environments of a block
+  const bool many = shape.envs_per_warp == 8 || play.rollout.num_envs > std::int64_t{kFew} * places;
   if (play.rollout.random_policy) return launch_rollout<E, 0, false, 8>(play, places, stream);
   if (units == 7) {
     return many ? launch_rollout<E, 7, true, 8>(play, places, stream)
