@@ -169,6 +169,23 @@ TEST(PictureStepTest, PooledPicturesAreOthers) {
   EXPECT_GT(others, 100);
 }
 
+TEST(PictureStepTest, AStepOfOneFrameShowsThatFrameAlone) {
+  const GameOptions options{.min_skip = 1, .max_skip = 2, .max_pool = true, .max_steps = 1000};
+  Game game{};
+  game.start(options, {1, 2}, 3, 0);
+  int steps[2] = {};
+  for (int t = 0; t < 200; ++t) {
+    const PongState<std::int32_t> before = game.now;
+    game.play(true, options, {1, 2}, 3);
+    const int frames = (game.now.clock - before.clock) & 0xffff;
+    ASSERT_TRUE(frames == 1 || frames == 2) << t;
+    EXPECT_EQ(game.pictures, frames) << t;
+    ++steps[frames - 1];
+  }
+  EXPECT_GT(steps[0], 50);
+  EXPECT_GT(steps[1], 50);
+}
+
 TEST(PictureStepTest, GoesThroughAttractModeToTheLimitOfFrames) {
   // a tracker that rallies for ever
   const auto track = [](const PongState<std::int32_t>& s, int) { return s.human_bat > s.ball_y; };
