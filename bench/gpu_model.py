@@ -24,6 +24,9 @@ GOALS = {  # row: (least value, unit, where)
     "BM_env_policy/cartpole/cuda/N:4096/T:500": (8e9, "steps/s", "H100, H200"),
     "BM_train_step/cartpole/cuda/N:1048576/T:500": (8e9, "steps/s", "H200"),
     "BM_launch_overhead/cartpole/cuda/N:4096/T:500": (15e-6, "s", "H100, H200"),  # at most
+    "BM_env_policy/pong/cuda/N:8448/T:2000": (4e9, "steps/s", "H200"),
+    "BM_train_games/pong/cuda/N:8448": (2e9, "steps/s", "H200"),
+    "BM_train_games/pong/cuda/N:64": (1.5e8, "steps/s", "H200"),
 }
 
 
@@ -73,9 +76,9 @@ def busy_cycles(instructions, class_of, broadcast):
     return max(len(instructions), memory, *pipes)
 
 
-def lone_cycles(instructions, class_of, cached=False, turns=2):
-    """Cycles of a turn of one warp alone, in order, once the scoreboards are in step."""
-    latency = {**LATENCY, **({"LDG": CACHED_LOAD} if cached else {})}
+def lone_cycles(instructions, class_of, cached=False, turns=2, load=None):
+    """Cycles of a turn of one warp alone, in order, once the scoreboards are in step; load: of an LDG."""
+    latency = {**LATENCY, "LDG": load or (CACHED_LOAD if cached else LATENCY["LDG"])}
     ready, now, before = [0.0] * 6, 0.0, 0.0
     for _ in range(turns):
         before = now

@@ -2,8 +2,8 @@
 """Predicts what a GPU will do, from the machine code of the kernels and no measurement.
 
 Writes a table of the rows that the benchmarks will measure there, with a low and a high bound for each
-machine (gpu_model.py says how), next to the goals. A prediction is for finding out what was
-misunderstood: bench/gpu_report.py puts it beside the measurement.
+machine (gpu_model.py says how, predict_pong.py for Pong), next to the goals. A prediction is for finding
+out what was misunderstood: bench/gpu_report.py puts it beside the measurement.
 
 usage: predict.py --code FOLDER [--nvdisasm PROGRAM] [--out FILE.md]
   FOLDER has what tests/gpu/compile_units.py made of the CUDA units (build/cpu/tests/gpu/code after
@@ -20,7 +20,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests" / "gpu"), str(ROOT / "bench")]
 
 import gpu_model  # noqa: E402
+import predict_pong  # noqa: E402
 import sass  # noqa: E402
+import usual_path  # noqa: E402
 from gpu_model import GOALS, HIDDEN, MACHINES, STEPS, Work  # noqa: E402
 
 BLOCK = 128
@@ -133,9 +135,12 @@ def main():
     nvdisasm = sass.find_nvdisasm(arguments.nvdisasm)
     if nvdisasm is None:
         raise SystemExit("no nvdisasm: neither on the PATH nor among the packages")
-    functions = []
+    functions, lines = [], {}
     for cubin in sorted(pathlib.Path(arguments.code).glob("*.cubin")):
         functions += sass.load(cubin, nvdisasm, cubin.with_suffix(".log").read_text())
+        if cubin.stem == "pong":
+            lines = usual_path.read_lines(cubin, nvdisasm)
+    pong, parts = predict_pong.tables(functions, lines)
     text = f"""# Prediction of {datetime.date.today()}: nothing here was measured
 
 Steps per second of CartPole with the 4-{HIDDEN}-2 network, T = {STEPS}, automatic reset, from the machine code for sm_90
@@ -148,7 +153,29 @@ what every turn passes, at {MACHINES[0].clocks[1] / 1e9:.2f} GHz, with loads fro
 
 {table(functions)}
 
-Goals:
+## Pong
+
+Object tables; 200 hidden units, 512 where the row says so. Here both bounds execute what runs in a usual turn of the loop,
+by the source lines of the instructions (`bench/usual_path.py`), and differ in clock, in latency and bandwidth of the
+second-level cache, and in conflicts of shared memory. `bench/predict_pong.py` has these figures and says what is least certain.
+`train_games` is an update of whole games of a policy that has learned nothing: its rollout takes as many turns as the longest
+game, {predict_pong.LONGEST[8448]} of 8448 games with a mean of {predict_pong.MEAN_GAME}.
+
+{pong}
+
+Parts of an update on an {MACHINES[-1].name}, microseconds, from the low bound of the rate to the high one:
+
+{parts}
+
+What that leaves of the goals:
+
+{predict_pong.gap(pong)}
+
+A rollout of few games waits for itself: a warp alone needs one long turn a step, most of it the game's four frames, the logit's
+tree and the loads. Fewer games a warp would take the network's share of the others away, not the game's. A large update waits
+for the sums of the gradient and, with whole games, for the longest of them.
+
+## Goals
 
 {goals()}
 """

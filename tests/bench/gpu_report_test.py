@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tests for bench/gpu_model.py and bench/gpu_report.py."""
+"""Tests for bench/gpu_model.py, usual_path.py, predict_pong.py, gpu_report.py and gpu_pong.py."""
 
 import json
 import pathlib
@@ -12,8 +12,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests" / "gpu")]
 
 import gpu_model  # noqa: E402
+import gpu_pong  # noqa: E402
 import gpu_report  # noqa: E402
+import predict_pong  # noqa: E402
 import sass  # noqa: E402
+import usual_path  # noqa: E402
 
 
 def instruction(opcode, stall=1, barrier=7, waits=0):
@@ -49,6 +52,10 @@ class LoneCyclesTest(unittest.TestCase):
         code = [instruction("LDG", 1, barrier=0), instruction("FFMA", 4, waits=1)]
         self.assertEqual(gpu_model.lone_cycles(code, sass.class_of, cached=True), gpu_model.CACHED_LOAD + 4)
 
+    def test_a_load_takes_as_long_as_is_said(self):
+        code = [instruction("LDG", 1, barrier=0), instruction("FFMA", 4, waits=1)]
+        self.assertEqual(gpu_model.lone_cycles(code, sass.class_of, load=258), 258 + 4)
+
     def test_a_wait_for_the_turn_before_counts(self):
         use, load = instruction("FFMA", 4, waits=1), instruction("LDG", 1, barrier=0)
         self.assertEqual(gpu_model.lone_cycles([use, load], sass.class_of), gpu_model.LATENCY["LDG"] + 4)
@@ -80,6 +87,63 @@ class EstimateTest(unittest.TestCase):
         e = self.estimate(40, bytes_per_step=1000)
         self.assertEqual(e.limit, ("memory", "memory"))
         self.assertAlmostEqual(e.rate[0], 1e9, delta=1)
+
+
+class UsualPathTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.source = pathlib.Path(self.folder.name, "k.cuh")
+        self.source.write_text("step();\nrestart();\nif (t % 4 == 0) draw();\n")
+        where = f'//## File "{self.source}", line'
+        self.text = (
+            f"\t.section\t.text.kernel\n{where} 1\n /*0000*/ FADD R1, R1, R1;\n /*0010*/ @P0 FADD R1, R1, R1;\n"
+            f'{where} 1 inlined at "{self.source}", line 2\n{where} 2\n /*0020*/ FMUL R1, R1, R1;\n'
+            f"{where} 3\n /*0030*/ IMAD R1, R1, R1, R1;\n")
+
+    def turns(self):
+        code = [sass.Instruction(a, "", "FADD", "") for a in (0, 16, 32, 48)]
+        function = types.SimpleNamespace(name="kernel")
+        rules = [("restart(", 0), ("draw(", 0.25)]
+        return usual_path.Turns(function, usual_path.parse(self.text), rules), code
+
+    def test_an_instruction_has_the_lines_it_was_inlined_at(self):
+        lines = usual_path.parse(self.text)
+        self.assertEqual([n for _, n in lines["kernel", 32]], [1, 2])
+        self.assertEqual(lines["kernel", 16], lines["kernel", 0])
+
+    def test_counts_what_runs_in_a_usual_turn(self):
+        turns, code = self.turns()
+        self.assertEqual(turns.usual(code), code[:2])
+        self.assertEqual(turns.count(code), 2.25)
+
+
+class PongTest(unittest.TestCase):
+    def test_start_up_is_not_timed(self):
+        log = [{"global_step": n, "time/seconds": s} for n, s in ((100, 9.0), (300, 10.0), (500, 11.0))]
+        self.assertEqual(gpu_pong.timed_rate(log), 200)
+
+    def test_rows_are_read_back_as_rates(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder, "m.json")
+            file.write_text(json.dumps({"benchmarks": [gpu_pong.entry("BM_x/pong/cuda/N:1", 2e9)]}))
+            self.assertEqual(gpu_report.read_measured(file)[1], {"BM_x/pong/cuda/N:1": (2e9, {})})
+
+    def test_every_goal_of_pong_is_measured(self):
+        measured = {row.name for row in gpu_pong.rows()}
+        self.assertLessEqual({goal for goal in gpu_model.GOALS if "/pong/" in goal}, measured)
+
+    def test_every_goal_is_predicted(self):
+        for machine in gpu_model.MACHINES:
+            predicted = gpu_report.read_predicted(ROOT / "bench" / "results", machine.name)[1]
+            self.assertLessEqual(set(gpu_model.GOALS), set(predicted))
+
+    def test_the_gap_is_the_predicted_share_of_the_goal(self):
+        row = "BM_train_games/pong/cuda/N:8448"
+        text = predict_pong.gap(f"| {row} | 9 | 5e8 | 6e8 | x | 1.00e+09 | 3.00e+09 | x |\n| BM_y | | | | | 1 | 2 | |")
+        self.assertIn("| train_games/pong/cuda/N:8448 | 2e+09 | 1e+09 .. 3e+09 | 50% .. 150% |", text)
+        self.assertNotIn(row, text)  # gpu_report.py would take it for a prediction
+        self.assertNotIn("BM_y", text)
 
 
 class ReportTest(unittest.TestCase):
