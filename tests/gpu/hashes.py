@@ -166,6 +166,17 @@ def compare(program, cases, device):
     return compared, failures
 
 
+def notices_idle_trainings(program, device):
+    """Whether a training too short for any game to end is refused: its bits say nothing."""
+    case = pong("train", "--envs 1 --updates 1 --horizon 20 --hidden 16")
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            run(program, case, device, "", pathlib.Path(folder))
+        except Failure as failure:
+            return "no gradient" in str(failure)
+    return False
+
+
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--program", required=True)
@@ -176,6 +187,9 @@ def main():
         os.environ["LS_CUDA_EMULATOR"] = "1"
     cases = TINY_CASES if arguments.emulated else CASES
     compared, failures = compare(arguments.program, cases, arguments.device)
+    if not notices_idle_trainings(arguments.program, arguments.device):
+        print("FAILED  a training without a gradient passed")
+        failures += 1
     print(f"{compared:.3g} steps compared, {failures} failures")
     if not arguments.emulated and compared < WANTED_STEPS:
         print(f"too few: {WANTED_STEPS:.0e} are wanted")
