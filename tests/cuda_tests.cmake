@@ -1,6 +1,4 @@
 # Tests of the CUDA part, on the emulator: kernels one by one, and the backend as a whole.
-lockstep_add_environment(tests/support/short_world.h NAME shortpong
-                         TYPE lockstep::test::ShortWorld OBJECTS)
 lockstep_cuda_parts(lockstep_cuda_test EMULATED ENVIRONMENTS cartpole corridor pong shortpong)
 
 # A test that instantiates kernels itself. What a loop fills before it reads is too long a story for
