@@ -2,7 +2,9 @@
 #include "host/game_replay.h"
 
 #include <algorithm>
-#include <array>
+#include <cstddef>
+#include <iterator>
+#include <memory>
 
 #include "host/crc32c.h"
 #include "host/environments.h"
@@ -44,8 +46,8 @@ GameReplay replay_game(std::span<const std::uint8_t> actions, const GameReplayOp
   const std::unique_ptr<cpu::ArcadeGame> game = facts.make(options.preset, options.seed);
   GameReplay out;
   out.ram.reserve(actions.size() * cpu::kRamCells);
-  std::vector<std::uint8_t> frame80(cpu::kArcadeSide * cpu::kArcadeSide);
-  std::vector<std::uint8_t> rgb(cpu::kArcadeRows * cpu::kArcadeColumns * 3);
+  std::vector<std::uint8_t> frame80(std::size_t{cpu::kArcadeSide} * cpu::kArcadeSide);
+  std::vector<std::uint8_t> rgb(std::size_t{cpu::kArcadeRows} * cpu::kArcadeColumns * 3);
   bool ended = false;
   for (const std::uint8_t action : actions) {
     if (ended && !options.preset.empty()) {

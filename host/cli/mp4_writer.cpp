@@ -67,6 +67,7 @@ class SpawnActions {
   int spawn(std::vector<std::string>& words, pid_t& pid) {
     posix_spawn_file_actions_addopen(&actions_, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
     std::vector<char*> argv;
+    argv.reserve(words.size() + 1);
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
     return posix_spawnp(&pid, argv[0], &actions_, &attributes_, argv.data(), environ);

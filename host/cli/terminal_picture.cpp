@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <iterator>
 
@@ -37,9 +38,9 @@ std::vector<Share> shares(int from, int to) {
 }  // namespace
 
 FittedSize fit(double proportion, int columns, int rows) {
-  const double width = std::min(double{static_cast<double>(columns)}, rows * proportion);
+  const double width = std::min(static_cast<double>(columns), rows * proportion);
   const auto whole = [](double pixels, int most) {
-    return std::clamp(static_cast<int>(pixels + 0.5), 1, most);
+    return std::clamp(static_cast<int>(std::lround(pixels)), 1, most);
   };
   return {whole(width, columns), whole(width / proportion, rows)};
 }
@@ -98,7 +99,8 @@ std::vector<TerminalPicture::Cell> TerminalPicture::cells_of(const Picture& pict
   const std::uint8_t* pixel = pixels.data();
   for (int y = top; y < top + fitted.height; ++y) {
     for (int x = left; x < left + fitted.width; ++x, pixel += 3) {
-      Cell& cell = cells[static_cast<std::size_t>(y / 2 * columns + x)];
+      Cell& cell = cells[static_cast<std::size_t>(y / 2) * static_cast<std::size_t>(columns) +
+                         static_cast<std::size_t>(x)];
       const auto colour = static_cast<std::uint32_t>(pixel[0] << 16 | pixel[1] << 8 | pixel[2]);
       (y % 2 == 0 ? cell.upper : cell.lower) = colour;
     }
