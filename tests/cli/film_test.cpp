@@ -107,7 +107,6 @@ TEST(GifWriterTest, HoldsEveryPicture) {
   for (const int i : {0, 1, 2, 2, 9, 35, 38, 0}) EXPECT_EQ(read.pictures[n++], pixels(i)) << i;
   // 30 a second are 3 1/3 hundredths each
   EXPECT_THAT(read.delays, ElementsAre(3, 4, 3, 3, 4, 3, 3, 4));
-
   EXPECT_LT(bytes.size(), 900u) << "what stays is stored again";
 }
 
