@@ -19,7 +19,7 @@ import re
 import gpu_model
 import sass
 from gpu_model import GOALS
-from usual_path import Turns
+from usual_path import Turns, text_of
 
 L2_LATENCY = (414, 258)  # cycles: the far partition, the near one
 L2_BANDWIDTH = (5.5e12, 7.8e12)  # bytes/s
@@ -36,7 +36,7 @@ MAX_STEPS = 16302  # of a game on tables
 # an instruction with such words among its source lines runs in so many turns; 0: hardly ever
 RULES = [("restart(", 0), ("phi_[e][u] = phi_of", 0), ("StepNoise", 0), ("options.max_skip", 0), ("noise.", 0),
          ("return E::step(", 0), ("explore<", 0), ("greedy_action", 0), ("close_episode(", 0),
-         ("random_words(stream, kPurpose", 0.25), ("carries |=", 0), ("carries = 0, down", 0), ("carries = (carries", 0),
+         ("random_words(stream, kPurpose", 0.25), ("carries |=", 0), ("carries = (carries", 0),
          ("down |=", 0), ("for (down", 0), ("__ffs(static_cast<int>(carries))", 0), ("add_signed(carried", 0)]
 
 
@@ -158,6 +158,10 @@ def tables(functions, lines):
             raise SystemExit(f"{len(found)} kernels are named '{kernel}'")
         return found[0]
 
+    texts = {text_of(place) for place in {place for chain in lines.values() for place in chain}}
+    for words, _ in RULES:
+        if not any(words in text for text in texts):
+            raise SystemExit(f"no instruction comes from a line with '{words}'")
     machines = gpu_model.MACHINES
     models = {(m.name, b): Model(m, b, function, lines) for m in machines for b in (0, 1)}
     out = ["| row | instr/step | " + " | ".join(f"{m.name} low | {m.name} high | limits" for m in machines) + " |",

@@ -20,6 +20,12 @@ def source(path):
     return pathlib.Path(path).read_text().splitlines()
 
 
+def text_of(place):
+    """The text of (path, line). The compiler takes one file for another now and then: then perhaps none."""
+    path, number = place
+    return source(path)[number - 1] if number <= len(source(path)) else ""
+
+
 def parse(text):
     """(mangled name, address) -> source lines: the instruction's own, then those it was inlined at."""
     found, name, chain, fresh = {}, None, (), []
@@ -56,7 +62,7 @@ class Turns:
 
     def weight(self, instruction):
         chain = self.lines.get((self.function.name, instruction.address), ())
-        texts = [source(path)[number - 1] for path, number in chain]
+        texts = [text_of(place) for place in chain]
         return next((turns for words, turns in self.rules if any(words in text for text in texts)), 1.0)
 
     def usual(self, instructions):
