@@ -28,9 +28,12 @@ concept ObjectEnv = requires(typename E::template State<I> state, typename Lanes
   { E::kSummary } -> std::convertible_to<const char*>;
   requires E::kSide >= 1 && E::kPixels == E::kSide* E::kSide;  // pixel = row * side + column
   requires E::kRows >= 2 && E::kRows <= 65536;                 // of the table; row 0 is nothing
-  requires E::kFrames >= 1;                                    // of a step without options
-  requires E::kMaxEpisodeFrames >= E::kFrames;                 // beyond, other pictures may come
-  requires E::kFrameLimit >= E::kMaxEpisodeFrames;             // of an episode, for those who draw
+  // the first objects' rows are these first ones: few that many steps show, for a fast memory
+  requires E::kNearObjects <= E::kObjects;
+  requires E::kNearRows <= E::kRows;
+  requires E::kFrames >= 1;                         // of a step without options
+  requires E::kMaxEpisodeFrames >= E::kFrames;      // beyond, other pictures may come
+  requires E::kFrameLimit >= E::kMaxEpisodeFrames;  // of an episode, for those who draw
   requires E::kMaxAbsReward >
   0;  // of a step
   { E::template start<I>(lanes, 0) } -> std::same_as<typename E::template State<I>>;

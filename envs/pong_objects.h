@@ -43,6 +43,7 @@ struct ObjectPong {
   // Three rows, by first: 0..77 in column 75, then 0..75 in column 78.
   static constexpr int kTripleRow = kSingleRow + 78 * 8;
   static constexpr int kTriples75 = 78;
+  static constexpr int kNearRows = kPairRow, kNearObjects = 2;  // the bats'
   static constexpr int kRows = kTripleRow + kTriples75 + 76;
 
   template <class I>

@@ -14,9 +14,9 @@ namespace cuda {
 
 TableLaunchShape choose_table_shape(const Config& config, std::int64_t num_envs,
                                     int multiprocessors) {
-  // Eight warps of eight environments fill a multiprocessor's share of registers; with fewer
-  // environments more warps hide more of a step's latency. Counted, not measured.
-  constexpr std::int64_t kFull = 8 * 8;
+  // Eight environments a warp load weights once for all of them; up to two groups a multiprocessor
+  // half as many in twice the warps hide more of a step's latency. Counted, not measured.
+  constexpr std::int64_t kFull = 2 * kGroup + 1;
   constexpr int kUsualBlock = 128;
   TableLaunchShape shape{};
   shape.block = config.block_size > 0 ? static_cast<std::int32_t>(config.block_size) : kUsualBlock;

@@ -10,19 +10,6 @@
 namespace lockstep::cuda {
 namespace table {
 
-/// How many rows from the first on a block keeps in shared memory, and how many of an environment's
-/// objects are always among them: rows that many steps show.
-template <class E>
-inline constexpr int kNearRows = 0;
-template <class E>
-inline constexpr int kNearObjects = 0;
-template <class E>
-requires requires { E::kPairRow; }
-inline constexpr int kNearRows<E> = E::kPairRow;
-template <class E>
-requires requires { E::kPairRow; }
-inline constexpr int kNearObjects<E> = 2;
-
 /// Most floats of near rows: 175 KiB, which leave a multiprocessor room for little else.
 inline constexpr int kMostNear = 256 * 175;
 
@@ -79,7 +66,7 @@ class WarpNetwork {
   static constexpr int k = E::kObjects;
   using Scratch = NetworkScratch<kUnits, kEnvs>;
 
-  /// near_rows: the first kNearRows rows of the table, in shared memory.
+  /// near_rows: the first E::kNearRows rows of the table, in shared memory.
   __device__ WarpNetwork(const TableView& policy, const float* near_rows, Scratch& scratch)
       : policy_(policy),
         scratch_(scratch),
@@ -137,7 +124,7 @@ class WarpNetwork {
   }
 
  private:
-  static constexpr int kRowsNear = kNear ? kNearObjects<E> : 0;
+  static constexpr int kRowsNear = kNear ? E::kNearObjects : 0;
   /// Environments whose rows are loaded at once: as many as there are registers for.
   static constexpr int kAtOnce = kUnits > 8 ? 1 : kEnvs;
 

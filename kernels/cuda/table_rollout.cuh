@@ -170,7 +170,7 @@ table_rollout_kernel(const __grid_constant__ TablePlay play) {
   const TableRolloutArgs& args = play.rollout;
   const bool recording = args.record.steps.groups > 0;
   if constexpr (kNear) {
-    const int count = kNearRows<E> * args.policy.shape.padded();
+    const int count = E::kNearRows * args.policy.shape.padded();
     for (int i = static_cast<int>(threadIdx.x); i < count; i += static_cast<int>(blockDim.x)) {
       near_rows[i] = args.policy.rows[i];
     }
@@ -217,14 +217,14 @@ template <class E, int kUnits, bool kWhole, int kEnvs>
 cudaError_t launch_rollout(const TablePlay& play, int multiprocessors, cudaStream_t stream) {
   constexpr int kWarpsPerGroup = kGroup / kEnvs;
   constexpr std::int64_t kMostGroups = kWarps<kUnits, kEnvs> / kWarpsPerGroup;
-  constexpr int kFloats = kUnits * kWarp * kNearRows<E>;
+  constexpr int kFloats = kUnits * kWarp * E::kNearRows;
   constexpr bool kNear = kFloats > 0 && kFloats <= kMostNear;
   const TableView& policy = play.rollout.policy;
   const auto kernel = policy.leak == 0
                           ? table_rollout_kernel<E, false, kUnits, kWhole, kNear, kEnvs>
                           : table_rollout_kernel<E, (kUnits > 0), kUnits, kWhole, kNear, kEnvs>;
   const int bytes =
-      kNear ? static_cast<int>(sizeof(float)) * kNearRows<E> * policy.shape.padded() : 0;
+      kNear ? static_cast<int>(sizeof(float)) * E::kNearRows * policy.shape.padded() : 0;
   const cudaError_t status =
       cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
   if (status != cudaSuccess) return status;
