@@ -149,9 +149,12 @@ Config recipe_config(std::initializer_list<const std::vector<Setting>*> lists) {
       limited |= is_limit(setting.option->name) && setting.text != "none";
     }
   }
-  for (const auto& [name, text] : find_recipe(config.env, config.recipe, origin).values) {
-    if (limited && is_limit(name)) continue;
-    set_option(config, *find_option(name), text, Origin{"recipe " + config.recipe});
+  const Recipe& recipe = find_recipe(config.env, config.recipe, origin);
+  for (const auto& values : {recipe.base, recipe.values}) {
+    for (const auto& [name, text] : values) {
+      if (limited && is_limit(name)) continue;
+      set_option(config, *find_option(name), text, Origin{"recipe " + config.recipe});
+    }
   }
   return config;
 }

@@ -65,6 +65,7 @@ struct Recipe {
   std::string_view summary;
   std::span<const std::pair<std::string_view, std::string_view>> values;  // option, text
   std::string_view env;  // whose it is; empty: of all environments without recipes of their own
+  std::span<const std::pair<std::string_view, std::string_view>> base = {};  // `fast`, below these
 };
 std::span<const Recipe> recipes();
 /// Errors: as throw_bad_value, naming the recipes of the environment.

@@ -80,93 +80,28 @@ constexpr Value kPongFast[] = {
 };
 
 // Fewer games an update and a gradient only where the ball comes: sooner at 18, lower in the end.
-constexpr Value kPongSprint[] = {
-    {"policy", "mlp"},
-    {"hidden", "200"},
-    {"activation", "relu"},
-    {"init", "normal"},
-    {"envs", "16"},
-    {"noops", "29"},
-    {"optimizer", "adam"},
-    {"lr", "0.01"},
-    {"weight-decay", "0.001"},
-    {"gamma", "0.99"},
-    {"returns", "point"},
-    {"credit", "incoming"},
-    {"baseline", "none"},
-    {"normalize", "batch"},
-    {"std", "population"},
-    {"until-score", "18"},
-    {"over", "64"},
-    {"extra-updates", "40"},
-    {"lr-decay", "linear"},
-    {"lr-decay-start", "none"},
-    {"lr-decay-updates", "40"},
-    {"updates", "400"},
-};
+constexpr Value kPongSprint[] = {{"envs", "16"}, {"gamma", "0.99"}, {"credit", "incoming"}};
 
-// `fast` for some 40 million steps, the rate falling in the second half; the checkpoint named best
-// is the one that did best against all 30 starts.
-constexpr Value kPongBest[] = {
-    {"policy", "mlp"},
-    {"hidden", "200"},
-    {"activation", "relu"},
-    {"init", "normal"},
-    {"envs", "32"},
-    {"optimizer", "adam"},
-    {"lr", "0.01"},
-    {"gamma", "0.98"},
-    {"weight-decay", "0.001"},
-    {"noops", "29"},
-    {"returns", "point"},
-    {"credit", "all"},
-    {"baseline", "none"},
-    {"normalize", "batch"},
-    {"std", "population"},
-    {"until-score", "18"},
-    {"over", "64"},
-    {"extra-updates", "1000"},
-    {"updates", "500"},
-    {"lr-decay", "linear"},
-    {"lr-decay-start", "250"},
-    {"lr-decay-updates", "250"},
-    {"eval-every", "10"},
-    {"eval-episodes", "30"},
-};
+// Some 40 million steps, the rate falling in the second half; the checkpoint named best is the one
+// that did best against all 30 starts.
+constexpr Value kPongBest[] = {{"updates", "500"},        {"extra-updates", "1000"},
+                               {"lr-decay-start", "250"}, {"lr-decay-updates", "250"},
+                               {"eval-every", "10"},      {"eval-episodes", "30"}};
 
 // The usual PyTorch script.
-constexpr Value kPongClassic[] = {
-    {"policy", "mlp"},
-    {"hidden", "200"},
-    {"activation", "leaky_relu"},
-    {"init", "kaiming_uniform"},
-    {"envs", "64"},
-    {"optimizer", "adam"},
-    {"lr", "0.01"},
-    {"gamma", "0.99"},
-    {"weight-decay", "0.0001"},
-    {"noops", "29"},
-    {"returns", "point"},
-    {"credit", "all"},
-    {"baseline", "none"},
-    {"normalize", "batch"},
-    {"std", "population"},
-    {"until-score", "18"},
-    {"over", "64"},
-    {"extra-updates", "0"},
-    {"updates", "400"},
-};
+constexpr Value kPongClassic[] = {{"activation", "leaky_relu"},
+                                  {"init", "kaiming_uniform"},
+                                  {"envs", "64"},
+                                  {"gamma", "0.99"},
+                                  {"weight-decay", "0.0001"},
+                                  {"lr-decay", "constant"},
+                                  {"extra-updates", "0"}};
 
 // pg-pong.py of Karpathy's "Pong from Pixels" (2016), with a rate ten times as high.
 constexpr Value kPongKarpathy[] = {
-    {"policy", "mlp"},      {"hidden", "200"},     {"activation", "relu"},
-    {"init", "normal"},     {"envs", "10"},        {"optimizer", "rmsprop"},
-    {"lr", "0.001"},        {"alpha", "0.99"},     {"eps", "1e-5"},
-    {"gamma", "0.99"},      {"noops", "29"},       {"returns", "point"},
-    {"credit", "all"},      {"baseline", "none"},  {"normalize", "episode"},
-    {"std", "population"},  {"until-score", "18"}, {"over", "60"},
-    {"extra-updates", "0"}, {"updates", "2000"},
-};
+    {"envs", "10"},  {"optimizer", "rmsprop"}, {"lr", "0.001"},        {"alpha", "0.99"},
+    {"eps", "1e-5"}, {"weight-decay", "0"},    {"gamma", "0.99"},      {"normalize", "episode"},
+    {"over", "60"},  {"lr-decay", "constant"}, {"extra-updates", "0"}, {"updates", "2000"}};
 
 constexpr Recipe kRecipes[] = {
     {"fast", "reaches 475 soonest and stays there", kFast, ""},
@@ -175,11 +110,12 @@ constexpr Recipe kRecipes[] = {
     {"linear", "linear softmax policy", kLinear, ""},
     {"fast", "reaches a mean of 18 soon, and all seeds do", kPongFast, "pong"},
     {"sprint", "a gradient only where the ball comes: sooner at 18, lower in the end", kPongSprint,
-     "pong"},
-    {"best", "long, with a falling rate; keeps the best of all checkpoints", kPongBest, "pong"},
-    {"classic", "64 games, leaky ReLU, PyTorch's initial weights", kPongClassic, "pong"},
+     "pong", kPongFast},
+    {"best", "long, with a falling rate; keeps the best of all checkpoints", kPongBest, "pong",
+     kPongFast},
+    {"classic", "64 games, leaky ReLU, PyTorch's initial weights", kPongClassic, "pong", kPongFast},
     {"karpathy", "Pong from Pixels: 10 games, RMSProp, returns normalised per game", kPongKarpathy,
-     "pong"},
+     "pong", kPongFast},
 };
 
 }  // namespace

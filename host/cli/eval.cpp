@@ -11,12 +11,9 @@
 #include <vector>
 
 #include "host/cli/command.h"
-#include "host/cli/device.h"
-#include "host/cli/game_option.h"
 #include "host/cli/math_option.h"
-#include "host/cli/mode_option.h"
 #include "host/cli/output.h"
-#include "host/cli/policy_source.h"
+#include "host/cli/played_policy.h"
 #include "host/engine.h"
 #include "host/npy.h"
 #include "host/plot.h"
@@ -30,42 +27,21 @@ constexpr int kBins = 10;
 constexpr std::uint8_t kNoAction = 255;  // beyond the end of an episode
 
 std::vector<ArgumentRow> rows() {
-  std::vector<ArgumentRow> rows = {
-      {.name = "path",
-       .value = any_text(),
-       .help = "run folder, checkpoint folder or safetensors file",
-       .positional = true,
-       .required = true},
-      mode_row(),
+  return played_rows({
       {.name = "episodes",
        .value = integer_in(1, 100000000),
        .help = "episodes to play",
        .fallback = "1000"},
-      option_row("seed"),
-      option_row("env"),
-      option_row("activation"),
-      math_row(),
-      max_pool_row(),
       {.name = "save",
        .value = any_text(),
        .help = "write scores, lengths and actions of the episodes to this .npz file"},
-      option_row("device"),
-      option_row("threads"),
       option_row("json"),
-      option_row("quiet"),
-  };
-  for (const auto& more : {game_rows(), start_rows()}) {
-    rows.insert(rows.end(), more.begin(), more.end());
-  }
-  return rows;
+  });
 }
 
 std::string epilogue() {
-  return "--env and --activation are for bare files; a run knows its own. --noops, --starts and\n"
-         "--max-pool are a game's, --frame-skip and --repeat-action-probability too: as in the "
-         "run\n"
-         "unless given. --save: score float32 [N], length int32 [N] in steps, action uint8 [N, "
-         "T],\n"
+  return std::string(kPlayedEpilogue) +
+         " --save: score float32 [N], length int32 [N] in steps, action uint8 [N, T],\n"
          "255 beyond the end; of a game noops and frames int32 [N], its frames without an action\n"
          "and in all.\n";
 }
@@ -161,32 +137,17 @@ void print_text_result(const Config& config, const std::string& mode, const Eval
 }
 
 int run(const Arguments& arguments) {
-  const Config call = arguments.config();
-  const std::string mode = arguments.text("mode");
-  EvalOptions options;
-  set_mode(arguments, options);
-  options.episodes = arguments.integer("episodes");
-  options.seed = call.seed;
-  options.math = math_of(arguments);
-  options.max_pool = max_pool_of(arguments);
-  const std::string file = arguments.text("save");
-  options.keep_actions = !file.empty();
-  PolicySource source = load_policy(arguments.path("path"), call);
-  source.config.device = call.device;
-  source.config.threads = call.threads;
-  source.config.json = call.json;
-  source.config.quiet = call.quiet;
-  set_game(arguments, source.config);
-  set_starts(arguments, source.config, options);
-  note_device(source.config);
-  Engine engine(source.config);
-  engine.set_policy(source.tensors);
-  const EvalResult result = engine.evaluate(options);
+  const std::string mode = arguments.text("mode"), file = arguments.text("save");
+  PlayedPolicy played(arguments);
+  played.options.episodes = arguments.integer("episodes");
+  played.options.keep_actions = !file.empty();
+  const EvalResult result = played.engine.evaluate(played.options);
   if (!file.empty()) save(file, result);
-  if (call.json) {
-    print_json_result(source.config, arguments.path("path"), mode, options, result, file);
+  const Config& config = played.config();
+  if (config.json) {
+    print_json_result(config, arguments.path("path"), mode, played.options, result, file);
   } else {
-    print_text_result(source.config, mode, options, result, file);
+    print_text_result(config, mode, played.options, result, file);
   }
   return 0;
 }

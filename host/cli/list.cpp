@@ -76,7 +76,9 @@ void print_as_json() {
                  {"env", recipe.env.empty() ? "cartpole" : recipe.env},
                  {"summary", recipe.summary},
                  {"values", json::object()}};
-    for (const auto& [name, value] : recipe.values) item["values"][std::string(name)] = value;
+    for (const auto& values : {recipe.base, recipe.values}) {
+      for (const auto& [name, value] : values) item["values"][std::string(name)] = value;
+    }
     recipe_list.push_back(item);
   }
   print_json("list", {{"environments", environments},

@@ -44,7 +44,8 @@ std::string epilogue() {
   for (const Recipe& recipe : recipes()) {
     const std::string of = recipe.env.empty() ? "" : fmt::format(" of {}", recipe.env);
     text += fmt::format("  {}{}: {}\n   ", recipe.name, of, recipe.summary);
-    std::size_t column = 3;
+    if (!recipe.base.empty()) text += " as fast, but";
+    std::size_t column = recipe.base.empty() ? 3 : 16;
     for (const auto& [name, value] : recipe.values) {
       const std::string item = fmt::format(" {}={}", name, value);
       if (column + item.size() > 100) {

@@ -6,7 +6,7 @@
 
 #include "host/cli/command.h"
 #include "host/cli/picture.h"
-#include "host/cli/policy_source.h"
+#include "host/cli/played_policy.h"
 #include "host/engine.h"
 #include "host/episode.h"
 
@@ -22,18 +22,15 @@ class WatchedEpisode {
   explicit WatchedEpisode(const Arguments& arguments);
 
   /// From the start; any number of times.
-  EpisodePictures pictures() const { return engine_.pictures(options_, episode_); }
-  const Config& config() const { return engine_.config(); }
+  EpisodePictures pictures() const { return played_.engine.pictures(played_.options, episode_); }
+  const Config& config() const { return played_.config(); }
   const PlayedEpisode& episode() const { return episode_; }
   /// "cartpole, episode 3 (greedy): score 500 in 500 steps"
   std::string summary() const;
 
  private:
-  WatchedEpisode(const Arguments& arguments, const PolicySource& source);
-
-  EvalOptions options_;
+  PlayedPolicy played_;
   std::string mode_;
-  Engine engine_;
   PlayedEpisode episode_;
 };
 
