@@ -14,7 +14,7 @@ foreach(name dense finish gradient returns rollout sample step table_rollout)
   lockstep_kernel_test(cuda_${name}_test)
 endforeach()
 foreach(name table_learn table_update)
-  lockstep_kernel_test(cuda_${name}_test lockstep_table_pong)
+  lockstep_kernel_test(cuda_${name}_test lockstep_env_pong)
 endforeach()
 
 foreach(name backend buffers dense dense_fault fault parity play resume)
