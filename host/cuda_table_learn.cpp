@@ -86,7 +86,7 @@ void CudaTableBackend::finish_arrays() {
 }
 
 void CudaTableBackend::launch_kernels() {
-  const cudaStream_t stream = stream_.get();
+  cudaStream_t stream = stream_.get();
   cuda_check(ops_->rollout(args_, launch_shape_, stream), "launching the rollout");
   cuda_check(ops_->returns(args_, launch_shape_, stream), "launching the returns");
   cuda_check(ops_->baseline(args_, launch_shape_, stream), "launching the baseline");
@@ -94,7 +94,7 @@ void CudaTableBackend::launch_kernels() {
 }
 
 void CudaTableBackend::launch_gradient() {
-  const cudaStream_t stream = stream_.get();
+  cudaStream_t stream = stream_.get();
   cuda_check(ops_->weigh(args_, launch_shape_, stream), "launching the weights of steps");
   cuda_check(ops_->accumulate(args_, launch_shape_, stream), "launching the sums");
   cuda_check(ops_->finish(args_, launch_shape_, stream), "launching the gradient");

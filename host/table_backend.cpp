@@ -57,7 +57,10 @@ void TableBackend::upload(const TrainingState& state) {
   to_table_layout(table_, state.second_moment, second_moment_.data());
   running_ = state;
   lr_factor_ = state.lr_factor;
-  largest_parameter_ = ops_->largest(n, network_.numbers.data());
+  largest_state_ = 0;
+  for (const Buffer<float>* numbers : {&network_.numbers, &first_moment_, &second_moment_}) {
+    largest_state_ = std::max(largest_state_, ops_->largest(n, numbers->data()));
+  }
   build(network_);
 }
 

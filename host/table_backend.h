@@ -69,7 +69,7 @@ class TableBackend : public Backend {
   Buffer<float> first_moment_, second_moment_, gradient_;  // as Network::numbers
   RunningState running_;
   double lr_factor_ = 1;
-  std::uint32_t largest_parameter_ = 0;  // bits of a float
+  std::uint32_t largest_state_ = 0;  // magnitude of a parameter or moment: bits of a float
 
   // per thread
   std::vector<Buffer<float>> phi_, part_;

@@ -1,5 +1,6 @@
 // The learning half of an update of a table policy on the CPU: estimate, gradient, apply.
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cmath>
 
@@ -17,6 +18,12 @@ constexpr std::int64_t kOptimizerChunk = 1 << 14;  // four arrays of it stay in 
 constexpr std::uint32_t kTame = 0x58635fa9;  // the bits of 1e15f
 
 std::uint32_t bits_of(float value) { return __builtin_bit_cast(std::uint32_t, value); }
+
+void raise_to(std::atomic<std::uint32_t>& most, std::uint32_t value) {
+  std::uint32_t seen = most.load();
+  while (seen < value && !most.compare_exchange_weak(seen, value)) {
+  }
+}
 
 }  // namespace
 
@@ -173,34 +180,28 @@ void TableBackend::apply(double lr, double grad_norm) {
   const OptimizerArgs args = optimizer_args(plan_.optimizer, lr, grad_norm, running_);
   const std::int64_t n = table_numbers(table_);
   const std::int64_t chunks = (n + kOptimizerChunk - 1) / kOptimizerChunk;
-  Buffer<float>* arrays[] = {&network_.numbers, &first_moment_, &second_moment_};
-  const bool tame = grad_norm < 1e15 && lr < 1e6 && largest_parameter_ < kTame;
-  std::vector<Buffer<float>> kept;
-  for (Buffer<float>* array : arrays) {
-    if (tame) break;
-    kept.emplace_back(n);
-    std::copy(array->data(), array->data() + n, kept.back().data());
+  const std::array<Buffer<float>*, 3> state = {&network_.numbers, &first_moment_, &second_moment_};
+  const bool tame = grad_norm < 1e15 && lr < 1e6 && largest_state_ < kTame;
+  std::array<Buffer<float>, 3> kept;
+  for (std::size_t i = 0; !tame && i < kept.size(); ++i) {
+    kept[i] = Buffer<float>(n);
+    std::copy(state[i]->data(), state[i]->data() + n, kept[i].data());
   }
-  std::atomic<std::uint32_t> largest{0}, parameters{0};
-  const auto raise = [](std::atomic<std::uint32_t>& most, std::uint32_t value) {
-    std::uint32_t seen = most.load();
-    while (seen < value && !most.compare_exchange_weak(seen, value)) {
-    }
-  };
+  std::atomic<std::uint32_t> largest{0};
   parallel_for(chunks, tuning_.threads, [&](std::int64_t chunk, int) {
     const std::int64_t at = chunk * kOptimizerChunk;
     const std::int64_t count = std::min(kOptimizerChunk, n - at);
     ops_->optimize(args, count, gradient_.data() + at, network_.numbers.data() + at,
                    first_moment_.data() + at, second_moment_.data() + at);
-    raise(parameters, ops_->largest(count, network_.numbers.data() + at));
-    raise(largest, ops_->largest(count, second_moment_.data() + at));
+    for (const Buffer<float>* numbers : state) {
+      raise_to(largest, ops_->largest(count, numbers->data() + at));
+    }
   });
-  raise(largest, parameters);
   if (largest >= bits_of(INFINITY)) {
-    for (std::size_t i = 0; i < kept.size(); ++i) *arrays[i] = std::move(kept[i]);
+    for (std::size_t i = 0; !tame && i < kept.size(); ++i) *state[i] = std::move(kept[i]);
     throw NumericError(numeric_error::kParameter);
   }
-  largest_parameter_ = parameters;
+  largest_state_ = largest;
   build(network_);
 }
 

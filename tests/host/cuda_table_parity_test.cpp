@@ -142,10 +142,12 @@ TEST(CudaTableBackend, AStepThatWouldOverflowLeavesTheStateAndSaysWhy) {
   state.first_moment[7] = 3e38f;
   cuda.upload(state);
   cpu.upload(state);
-  EXPECT_THROW(cuda.update(0, 1e30), NumericError);
-  EXPECT_THROW(cpu.update(0, 1e30), NumericError);
-  test::expect_same_state(cuda.download(), state);
-  test::expect_same_state(cpu.download(), state);
+  for (const double lr : {1e30, 2.0}) {  // far beyond, and just
+    EXPECT_THROW(cuda.update(0, lr), NumericError);
+    EXPECT_THROW(cpu.update(0, lr), NumericError);
+    test::expect_same_state(cuda.download(), state);
+    test::expect_same_state(cpu.download(), state);
+  }
 }
 
 TEST(CudaTableBackend, PlaysAndRecordsLikeTheCpu) {

@@ -1,5 +1,5 @@
-// Tests for kernels/game_noise.h as kernels/cpu/table_rollout.h uses it: frame skips, sticky actions,
-// no-op starts and uniformly random actions, on every instruction set.
+// Tests for kernels/game_noise.h as kernels/cpu/table_rollout.h uses it: frame skips, sticky
+// actions, no-op starts and uniformly random actions, on every instruction set.
 #include "kernels/game_noise.h"
 
 #include <gtest/gtest.h>
