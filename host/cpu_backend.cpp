@@ -45,10 +45,7 @@ void CpuBackend::allocate_training() {
                              .obs_and_logits = config_.store == Store::kLogits,
                              .reward = !facts.constant_reward,
                              .advantage = true});
-  const std::int64_t lanes = record().groups * kGroup;
-  score_ = Buffer<float>(lanes);
-  length_ = Buffer<std::int32_t>(lanes);
-  episodes_ = Buffer<std::int32_t>(lanes);
+  outcome_ = Outcome(config_.envs);
   const auto layout = gradient_layout(packed_.view(), shape_.O, logits_of(shape_.A));
   for (int i = 0; i < tuning_.threads; ++i) {
     lanes_.emplace_back(layout.size() * cpu::kMaxLanes).zero();
@@ -91,36 +88,8 @@ void CpuBackend::rollout(std::uint32_t epoch) {
   args.choice = ActionChoice::kSample;
   args.policy = packed_.view();
   args.record = record();
-  args.score = score_.data();
-  args.length = length_.data();
-  args.episodes = episodes_.data();
+  outcome_.receive(args);
   run_rollout(args);
-}
-
-/// Scores and lengths of finished episodes, by environment, then time.
-void CpuBackend::collect_episodes(UpdateResult& result) const {
-  const auto& r = record();
-  if (config_.horizon == 0) {
-    result.scores.assign(score_.data(), score_.data() + config_.envs);
-    result.lengths.assign(length_.data(), length_.data() + config_.envs);
-    for (const std::int32_t length : result.lengths) result.steps += length;
-    return;
-  }
-  result.steps = config_.envs * config_.horizon;
-  for (std::int64_t env = 0; env < config_.envs; ++env) {
-    const std::int64_t group = env / kGroup;
-    int first = 0;
-    float score = 0;
-    for (int t = 0; t < r.T; ++t) {
-      const std::int64_t step = group * r.T + t;
-      score += r.reward == nullptr ? 1.0f : r.reward[step * kGroup + env % kGroup];
-      if ((((r.terminated[step] | r.truncated[step]) >> (env % kGroup)) & 1) == 0) continue;
-      result.scores.push_back(score);
-      result.lengths.push_back(t + 1 - first);
-      first = t + 1;
-      score = 0;
-    }
-  }
 }
 
 std::vector<UpdateResult> CpuBackend::updates(std::uint32_t epoch, std::span<const double> lr) {
@@ -132,7 +101,10 @@ UpdateResult CpuBackend::one_update(std::uint32_t epoch, double lr) {
   try {
     UpdateResult result;
     rollout(epoch);
-    collect_episodes(result);
+    collect_episodes(
+        config_, outcome_, record(),
+        [&](std::int64_t i) { return record().reward == nullptr ? 1.0f : record().reward[i]; },
+        result);
     estimate();
     result.cut_steps = result.steps - valid_steps_;
     if (valid_steps_ == 0) return result;  // no episode finished: nothing to learn from
@@ -166,9 +138,7 @@ PlayResult CpuBackend::play(const std::vector<float>& parameters, const PlayRequ
     device.set_layers(dense_layers(shape_, parameters, config_.activation));
     return play_dense(device, request, shape_.O, shape_.A, record);
   }
-  const std::int64_t lanes = (request.num_envs + kGroup - 1) / kGroup * kGroup;
-  Buffer<float> score(lanes);
-  Buffer<std::int32_t> length(lanes), episodes(lanes);
+  Outcome outcome(request.num_envs);
   RolloutArgs<float> args = rollout_args(request);
   if (request.random_policy) {
     args.policy.form = PolicyForm::kRandom;
@@ -179,19 +149,15 @@ PlayResult CpuBackend::play(const std::vector<float>& parameters, const PlayRequ
   if (record != nullptr) {
     args.record = *record;
   } else {
-    args.record.groups = lanes / kGroup;
+    args.record.groups = outcome.score.size() / kGroup;
     args.record.T = request.T;
   }
-  args.score = score.data();
-  args.length = length.data();
-  args.episodes = episodes.data();
+  outcome.receive(args);
   const auto start = std::chrono::steady_clock::now();
   run_rollout(args);
   PlayResult result;
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  result.score.assign(score.data(), score.data() + request.num_envs);
-  result.length.assign(length.data(), length.data() + request.num_envs);
-  result.episodes.assign(episodes.data(), episodes.data() + request.num_envs);
+  outcome.copy_to(result, request.num_envs);
   return result;
 }
 

@@ -6,6 +6,7 @@
 
 #include "host/backend.h"
 #include "host/isa.h"
+#include "host/outcome.h"
 #include "host/rollout_buffers.h"
 #include "kernels/cpu/launchers.h"
 #include "kernels/finish_gradient.h"
@@ -51,7 +52,6 @@ class CpuBackend : public Backend {
   void run_rollout(const RolloutArgs<float>& args);
   bool accumulate(const GradientArgs<float>& args);
   GradientArgs<float> gradient_args(int bits_dropped) const;
-  void collect_episodes(UpdateResult& result) const;
   UpdateResult one_update(std::uint32_t epoch, double lr);
 
   Config config_;
@@ -66,8 +66,7 @@ class CpuBackend : public Backend {
 
   RolloutBuffers buffers_;
   RandomStream stream_{};
-  Buffer<float> score_;
-  Buffer<std::int32_t> length_, episodes_;
+  Outcome outcome_;
   std::vector<float> baseline_;
   std::vector<std::vector<std::int64_t>> time_sums_;  // per thread [T]
   std::vector<Buffer<std::int32_t>> lanes_;           // per thread

@@ -105,8 +105,7 @@ int CpuBackend::gradient() {
     if (++rescalings > kMaxRescalings) throw NumericError(numeric_error::kSaturated);
     last_args_ = gradient_args(rescalings);
   }
-  double episodes = 0;
-  for (std::int64_t i = 0; i < config_.envs; ++i) episodes += episodes_[i];
+  const auto episodes = static_cast<double>(outcome_.count(config_.envs));
   const FinishArgs<float, FixedPoint> args{
       packed_.view(),
       gradient_layout(packed_.view(), shape_.O, logits_of(shape_.A)),

@@ -48,7 +48,7 @@ void TableBackend::build(Network& network) {
 void TableBackend::upload(const TrainingState& state) {
   const std::int64_t n = table_numbers(table_);
   if (network_.numbers.size() == 0) {
-    network_ = {Buffer<float>(n), Buffer<float>(std::int64_t{table_.rows} * table_.padded())};
+    network_ = Network(table_);
     first_moment_ = Buffer<float>(n);
     second_moment_ = Buffer<float>(n);
   }
@@ -93,34 +93,8 @@ void TableBackend::rollout(std::uint32_t epoch) {
   args.game = game_;
   args.policy = view(network_);
   args.record = record_;
-  args.score = score_.data();
-  args.length = length_.data();
-  args.episodes = episodes_.data();
+  outcome_.receive(args);
   run_rollout(args);
-}
-
-/// Scores and lengths of finished episodes, by environment, then time.
-void TableBackend::collect_episodes(UpdateResult& result) const {
-  if (config_.horizon == 0) {
-    result.scores.assign(score_.data(), score_.data() + config_.envs);
-    result.lengths.assign(length_.data(), length_.data() + config_.envs);
-    for (const std::int32_t length : result.lengths) result.steps += length;
-    return;
-  }
-  const Record<float>& r = record_.steps;
-  result.steps = config_.envs * config_.horizon;
-  for (std::int64_t env = 0; env < config_.envs; ++env) {
-    int first = 0, score = 0;
-    for (int t = 0; t < r.T; ++t) {
-      const std::int64_t step = env / kGroup * r.T + t;
-      score += record_.reward[step * kGroup + env % kGroup];
-      if ((((r.terminated[step] | r.truncated[step]) >> (env % kGroup)) & 1) == 0) continue;
-      result.scores.push_back(static_cast<float>(score));
-      result.lengths.push_back(t + 1 - first);
-      first = t + 1;
-      score = 0;
-    }
-  }
 }
 
 std::vector<UpdateResult> TableBackend::updates(std::uint32_t epoch, std::span<const double> lr) {
@@ -132,7 +106,9 @@ UpdateResult TableBackend::one_update(std::uint32_t epoch, double lr) {
   try {
     UpdateResult result;
     rollout(epoch);
-    collect_episodes(result);
+    collect_episodes(
+        config_, outcome_, record_.steps,
+        [&](std::int64_t i) { return static_cast<float>(record_.reward[i]); }, result);
     estimate();
     if (config_.credit == Credit::kAll) result.cut_steps = result.steps - valid_steps_;
     if (valid_steps_ == 0) return result;  // no episode finished, or none that counts
@@ -159,21 +135,14 @@ PlayResult TableBackend::play(const std::vector<float>& parameters, const PlayRe
     return play_dense(device, request, policy_.O, policy_.A, record);
   }
   if (!request.random_policy) {
-    if (played_.numbers.size() == 0) {
-      played_ = {Buffer<float>(table_numbers(table_)),
-                 Buffer<float>(std::int64_t{table_.rows} * table_.padded())};
-    }
+    if (played_.numbers.size() == 0) played_ = Network(table_);
     to_table_layout(table_, parameters, played_.numbers.data());
     build(played_);
   }
-  const std::int64_t lanes = (request.num_envs + kGroup - 1) / kGroup * kGroup;
-  Buffer<float> score(lanes);
-  Buffer<std::int32_t> length(lanes), episodes(lanes);
+  Outcome outcome(request.num_envs);
   TableRolloutArgs args = table_rollout_args(request);
   args.policy = view(played_);
-  args.score = score.data();
-  args.length = length.data();
-  args.episodes = episodes.data();
+  outcome.receive(args);
   Buffer<std::byte> memory;
   const TableRecordShape shape{.num_envs = request.num_envs, .T = request.T, .table = table_};
   if (record != nullptr) {
@@ -188,9 +157,7 @@ PlayResult TableBackend::play(const std::vector<float>& parameters, const PlayRe
   run_rollout(args);
   PlayResult result;
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  result.score.assign(score.data(), score.data() + request.num_envs);
-  result.length.assign(length.data(), length.data() + request.num_envs);
-  result.episodes.assign(episodes.data(), episodes.data() + request.num_envs);
+  outcome.copy_to(result, request.num_envs);
   if (record != nullptr) {
     const std::int64_t steps = record->groups * record->T * kGroup;
     if (record->reward != nullptr) {

@@ -39,6 +39,10 @@ class TableBackend : public Backend {
  private:
   /// Weights and the table made of them.
   struct Network {
+    Network() = default;
+    explicit Network(const TableShape& shape)
+        : numbers(table_numbers(shape)), rows(std::int64_t{shape.rows} * shape.padded()) {}
+
     Buffer<float> numbers;  // W1 [P][Hp], w2 [Hp]
     Buffer<float> rows;     // [R][Hp]
   };
@@ -48,7 +52,6 @@ class TableBackend : public Backend {
   void allocate_training();
   bool accumulate(const TableGradientArgs& args);
   TableGradientArgs gradient_args(int bits_dropped) const;
-  void collect_episodes(UpdateResult& result) const;
   UpdateResult one_update(std::uint32_t epoch, double lr);
   double gradient_norm();
   template <class Body>
@@ -81,8 +84,7 @@ class TableBackend : public Backend {
 
   Buffer<std::byte> arena_;
   TableRecord record_{};
-  Buffer<float> score_;
-  Buffer<std::int32_t> length_, episodes_;
+  Outcome outcome_;
   std::vector<std::uint16_t> lit_now_, touched_;
   std::vector<double> squares_;  // per chunk
   TableSums total_;              // of the last gradient

@@ -45,10 +45,7 @@ void TableBackend::allocate_training() {
   Arena arena(arena_.data());
   place_table_record(arena, shape, record);
   record_ = record;
-  const std::int64_t lanes = record_.steps.groups * kGroup;
-  score_ = Buffer<float>(lanes);
-  length_ = Buffer<std::int32_t>(lanes);
-  episodes_ = Buffer<std::int32_t>(lanes);
+  outcome_ = Outcome(config_.envs);
   gradient_ = Buffer<float>(table_numbers(table_));
   for (int i = 0; i < tuning_.threads; ++i) {
     slice_sums_.emplace_back(std::int64_t{table_.rows} * kSliceUnits);
@@ -121,8 +118,6 @@ bool TableBackend::accumulate(const TableGradientArgs& args) {
   }
   if (total_.saturated) return false;
 
-  std::int64_t episodes = 0;
-  for (std::int64_t i = 0; i < config_.envs; ++i) episodes += episodes_[i];
   const TableTouched touched{
       table_touched(table_, hit_[0].data(), pixels_.lit_by(), lit_now_.data(), touched_.data()),
       touched_.data()};
@@ -130,7 +125,7 @@ bool TableBackend::accumulate(const TableGradientArgs& args) {
   finish.policy = view(network_);
   finish.lit_by = {pixels_.lit_start.data(), lit_now_.data()};
   finish.weights = network_.numbers.data();
-  finish.unit = table_unit(args.scale, episodes);
+  finish.unit = table_unit(args.scale, outcome_.count(config_.envs));
   finish.grad_weights = gradient_.data();
   finish.grad_output = gradient_.data() + std::int64_t{table_.pixels} * table_.padded();
   parallel_for(table_.slices(), tuning_.threads, [&](std::int64_t slice, int thread) {
