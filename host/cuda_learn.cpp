@@ -23,10 +23,7 @@ CudaBackend::Frame CudaBackend::make_frame() {
   a.table_form = facts.constant_reward && episodic && plan_.normalize != NormalizeRule::kEpisode;
   a.num_parameters = shape_.size();
   a.drop_scale = packed_.drop_scale();
-  a.episode_log.lanes = a.rollout.record.groups * kGroup;
-  const std::int32_t shortest = std::max(1, facts.min_episode_steps);
-  a.episode_log.capacity = episodic ? 1 : std::max(1, a.rollout.T / shortest);
-  choose_slots(a.episode_log);
+  choose_slots(a.episode_log, a.rollout.record.groups, a.rollout.T, episodic);
   launch_shape_ =
       cuda::choose_launch_shape(config_, a.rollout.policy, config_.envs, multiprocessors_);
   return {a.num_parameters, episodic, &a.episode_log};
@@ -35,7 +32,7 @@ CudaBackend::Frame CudaBackend::make_frame() {
 void CudaBackend::place_arrays(Arena& arena) {
   cuda::UpdateArgs& a = args_;
   const auto& facts = *environment_->facts;
-  const std::int64_t T = a.rollout.T, P = a.num_parameters, lanes = a.episode_log.lanes;
+  const std::int64_t T = a.rollout.T, P = a.num_parameters;
 
   const std::int64_t cleared_from = arena.bytes();
   arena.place(a.time_sum, plan_.baseline == BaselineRule::kTimeMean ? T : 0);
@@ -54,13 +51,7 @@ void CudaBackend::place_arrays(Arena& arena) {
   arena.place(value, a.table_form ? T + 1 : 0);
   a.table.value = value;
   arena.place(a.baseline, plan_.baseline == BaselineRule::kTimeMean ? T : 0);
-  arena.place(a.rollout.score, lanes);
-  arena.place(a.rollout.length, lanes);
-  arena.place(a.rollout.episodes, lanes);
-  const std::int64_t logged = std::int64_t{slots_} * a.episode_log.capacity * lanes;
-  arena.place(a.episode_log.count, slots_ * lanes);
-  arena.place(a.episode_log.length, logged);
-  arena.place(a.episode_log.score, facts.constant_reward ? 0 : logged);
+  place_episodes(arena, a.rollout, a.episode_log);
   // a step's return is in the table then, and its number says whether it is valid
   place_record(arena,
                {.num_envs = config_.envs,
@@ -75,12 +66,7 @@ void CudaBackend::place_arrays(Arena& arena) {
 
 void CudaBackend::finish_arrays() {
   cuda::UpdateArgs& a = args_;
-  a.state = exchange_.state;
-  a.lr = exchange_.lr;
-  a.log = exchange_.log;
-  a.parameters = exchange_.parameters;
-  a.first_moment = exchange_.first_moment;
-  a.second_moment = exchange_.second_moment;
+  use_exchange(a);
   a.rollout.policy.units = a.units;
   a.rollout.policy.output_bias = a.output_bias;
   cleared_ = a.time_sum != nullptr ? reinterpret_cast<std::byte*>(a.time_sum)

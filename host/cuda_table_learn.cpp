@@ -31,17 +31,14 @@ CudaTableBackend::Frame CudaTableBackend::make_frame() {
   rollout.policy.shape = table_;
   rollout.policy.leak = leak_;
   rollout.record = empty_table_record({.num_envs = config_.envs, .T = rollout.T});
-  a.episode_log.lanes = rollout.record.steps.groups * kGroup;
-  const std::int32_t shortest = std::max(1, environment_->facts->min_episode_steps);
-  a.episode_log.capacity = episodic ? 1 : std::max(1, rollout.T / shortest);
-  choose_slots(a.episode_log);
+  choose_slots(a.episode_log, rollout.record.steps.groups, rollout.T, episodic);
   launch_shape_ = cuda::choose_table_shape(config_, config_.envs, multiprocessors_);
   return {table_numbers(table_), episodic, &a.episode_log};
 }
 
 void CudaTableBackend::place_arrays(Arena& arena) {
   cuda::TableUpdateArgs& a = args_;
-  const std::int64_t n = table_numbers(table_), lanes = a.episode_log.lanes;
+  const std::int64_t n = table_numbers(table_);
   const std::int64_t padded = table_.padded();
   arena.place(a.returns, 1);
   arena.place(a.advantages, 1);
@@ -53,13 +50,7 @@ void CudaTableBackend::place_arrays(Arena& arena) {
   arena.place(a.squares, square_chunks(n));
   arena.place(a.gradient, n);
   arena.place(a.rows, table_.rows * padded);
-  arena.place(a.rollout.score, lanes);
-  arena.place(a.rollout.length, lanes);
-  arena.place(a.rollout.episodes, lanes);
-  const std::int64_t logged = std::int64_t{slots_} * a.episode_log.capacity * lanes;
-  arena.place(a.episode_log.count, slots_ * lanes);
-  arena.place(a.episode_log.length, logged);
-  arena.place(a.episode_log.score, logged);
+  place_episodes(arena, a.rollout, a.episode_log);
   place_table_record(arena,
                      {.num_envs = config_.envs,
                       .T = a.rollout.T,
@@ -72,12 +63,7 @@ void CudaTableBackend::place_arrays(Arena& arena) {
 
 void CudaTableBackend::finish_arrays() {
   cuda::TableUpdateArgs& a = args_;
-  a.state = exchange_.state;
-  a.lr = exchange_.lr;
-  a.log = exchange_.log;
-  a.parameters = exchange_.parameters;
-  a.first_moment = exchange_.first_moment;
-  a.second_moment = exchange_.second_moment;
+  use_exchange(a);
   a.rollout.policy.rows = a.rows;
   a.rollout.policy.output = a.parameters + std::int64_t{table_.pixels} * table_.padded();
   a.lights = device_pixels_.lights;

@@ -78,7 +78,11 @@ std::int64_t CudaUpdates::slot_bytes() const {
   return episode_bytes(*frame_.episode_log, !environment_->facts->constant_reward);
 }
 
-void CudaUpdates::choose_slots(const cuda::EpisodeLog& log) {
+void CudaUpdates::choose_slots(cuda::EpisodeLog& log, std::int64_t groups, std::int32_t T,
+                               bool episodic) {
+  log.lanes = groups * kGroup;
+  const std::int32_t shortest = std::max(1, environment_->facts->min_episode_steps);
+  log.capacity = episodic ? 1 : std::max(1, T / shortest);
   const std::int64_t bytes = episode_bytes(log, !environment_->facts->constant_reward);
   slots_ = static_cast<std::int32_t>(
       std::clamp(kEpisodeLogBytes / bytes, std::int64_t{1}, std::int64_t{tuning_.most_slots}));

@@ -91,8 +91,30 @@ class CudaUpdates : public Backend {
   /// Takes the training state from host_.
   virtual void keep_state() = 0;
 
-  /// Slots of the episode log, of at most so many bytes; for make_frame().
-  void choose_slots(const cuda::EpisodeLog& log);
+  /// Size of the episode log of a rollout of `groups` groups, and the slots there is memory for;
+  /// for make_frame().
+  void choose_slots(cuda::EpisodeLog& log, std::int64_t groups, std::int32_t T, bool episodic);
+  /// Places what a rollout, of numbers or of objects, tells of its episodes.
+  template <class Args>
+  void place_episodes(Arena& arena, Args& rollout, cuda::EpisodeLog& log) const {
+    arena.place(rollout.score, log.lanes);
+    arena.place(rollout.length, log.lanes);
+    arena.place(rollout.episodes, log.lanes);
+    const std::int64_t logged = std::int64_t{slots_} * log.capacity * log.lanes;
+    arena.place(log.count, slots_ * log.lanes);
+    arena.place(log.length, logged);
+    arena.place(log.score, environment_->facts->constant_reward ? 0 : logged);
+  }
+  /// Makes an update work on the Exchange.
+  template <class Args>
+  void use_exchange(Args& args) const {
+    args.state = exchange_.state;
+    args.lr = exchange_.lr;
+    args.log = exchange_.log;
+    args.parameters = exchange_.parameters;
+    args.first_moment = exchange_.first_moment;
+    args.second_moment = exchange_.second_moment;
+  }
   /// Lays the results of a play out in memory: `place_rest` places the play's own arrays behind the
   /// outcome of `lanes` lanes in play_memory_.
   template <class PlaceRest>
