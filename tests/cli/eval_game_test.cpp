@@ -8,30 +8,19 @@
 #include <string>
 #include <vector>
 
-#include "tests/support/process.h"
+#include "tests/support/program_test.h"
 
 namespace lockstep {
 namespace {
 
 using nlohmann::json;
-using test::Process;
 using test::ProcessResult;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using Words = std::vector<std::string>;
 
-class EvalGameTest : public ::testing::Test {
+class EvalGameTest : public test::ProgramTest {
  protected:
-  ProcessResult run(const Words& arguments, int code = 0) const {
-    ProcessResult result = Process(LS_TEST_PROGRAM, arguments, folder_.path(), {}).wait();
-    EXPECT_EQ(result.code, code) << result.err;
-    return result;
-  }
-  json run_json(Words arguments) const {
-    arguments.insert(arguments.end(), {"--json", "--device", "cpu"});
-    return json::parse(run(arguments).out);
-  }
   std::string error(const Words& arguments, int code) const { return run(arguments, code).err; }
   void train(const Words& more = {}) const {
     Words words = {"train", "pong",    "--updates", "3", "--envs",   "16", "--hidden",
@@ -44,8 +33,6 @@ class EvalGameTest : public ::testing::Test {
     words.insert(words.end(), more.begin(), more.end());
     return run_json(words);
   }
-
-  test::ScratchFolder folder_;
 };
 
 TEST_F(EvalGameTest, EpisodesStartAsTheOptionsSay) {

@@ -7,32 +7,17 @@
 #include <string>
 #include <vector>
 
-#include "tests/support/process.h"
+#include "tests/support/program_test.h"
 
 namespace lockstep {
 namespace {
 
 using nlohmann::json;
-using test::Process;
 using test::ProcessResult;
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
-using Words = std::vector<std::string>;
 
-class MathOptionTest : public ::testing::Test {
- protected:
-  ProcessResult run(const Words& arguments, int code = 0) const {
-    ProcessResult result = Process(LS_TEST_PROGRAM, arguments, folder_.path(), {}).wait();
-    EXPECT_EQ(result.code, code) << result.err;
-    return result;
-  }
-  json run_json(Words arguments) const {
-    arguments.insert(arguments.end(), {"--json", "--device", "cpu"});
-    return json::parse(run(arguments).out);
-  }
-
-  test::ScratchFolder folder_;
-};
+using MathOptionTest = test::ProgramTest;
 
 TEST_F(MathOptionTest, ResultsSayHowTheyWereComputed) {
   const Words rollout = {"rollout", "--envs", "40", "--steps", "50"};

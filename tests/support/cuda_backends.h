@@ -10,6 +10,7 @@
 
 #include "host/cpu_backend.h"
 #include "host/cuda_backend.h"
+#include "tests/support/training.h"
 
 namespace lockstep::test {
 
@@ -18,15 +19,6 @@ inline CudaBackend make_cuda_backend(const Config& config, const EnvironmentEntr
 }
 inline CudaBackend make_cuda_backend(const Config& config) {
   return make_cuda_backend(config, find_environment(config.env));
-}
-
-inline TrainingState initial_state(const Config& config) {
-  TrainingState state;
-  state.parameters = initial_parameters(policy_shape(config, find_environment(config.env)),
-                                        config.init, config.seed);
-  state.first_moment.assign(state.parameters.size(), 0.0f);
-  state.second_moment = state.first_moment;
-  return state;
 }
 
 /// A small training that ends within a second on the emulator.

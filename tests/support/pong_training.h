@@ -25,11 +25,7 @@ inline Config small_pong_config(std::int64_t envs, std::int64_t hidden = 24, int
 /// A backend with its initial state uploaded.
 inline TableBackend make_table_backend(const Config& config, const CpuTuning& tuning = {}) {
   TableBackend backend(config, find_environment(config.env), tuning);
-  TrainingState state;
-  state.parameters = initial_parameters(backend.shape(), config.init, config.seed);
-  state.first_moment.assign(state.parameters.size(), 0.0f);
-  state.second_moment = state.first_moment;
-  backend.upload(state);
+  backend.upload(initial_state(config));
   return backend;
 }
 

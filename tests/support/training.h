@@ -20,14 +20,19 @@ inline Config small_config(std::int64_t envs, std::int64_t hidden = 16) {
   return config;
 }
 
+inline TrainingState initial_state(const Config& config) {
+  TrainingState state;
+  state.parameters = initial_parameters(policy_shape(config, find_environment(config.env)),
+                                        config.init, config.seed);
+  state.first_moment.assign(state.parameters.size(), 0.0f);
+  state.second_moment = state.first_moment;
+  return state;
+}
+
 /// A backend with its initial state uploaded.
 inline CpuBackend make_cpu_backend(const Config& config, const CpuTuning& tuning = {}) {
   CpuBackend backend(config, find_environment(config.env), tuning);
-  TrainingState state;
-  state.parameters = initial_parameters(backend.shape(), config.init, config.seed);
-  state.first_moment.assign(state.parameters.size(), 0.0f);
-  state.second_moment = state.first_moment;
-  backend.upload(state);
+  backend.upload(initial_state(config));
   return backend;
 }
 
