@@ -2,8 +2,8 @@
 # One command from a bare Debian 12 to a running program:
 #
 #   ./lockstep.sh train cartpole      any command of the program; see ./lockstep.sh --help
-#   ./lockstep.sh test [ctest args]   builds and runs the tests (labels slow, live and exhaustive
-#                                     only when asked for by -L)
+#   ./lockstep.sh test [ctest args]   builds and runs the tests (labels slow, live and exhaustive only
+#                                     when asked for by -L; -L host/npy_test runs the cases of one file)
 #   ./lockstep.sh bench [args]        builds and runs the benchmarks
 #   LS_CUDA_EMULATOR=1 ./lockstep.sh train cartpole --device cuda
 #                                     the CUDA kernels without a GPU, on the emulator of the tests
@@ -183,5 +183,5 @@ for argument in "$@"; do
   case $argument in -L* | --label-*) labels= ;; esac
 done
 # shellcheck disable=SC2086  # two words
-exec ctest --test-dir "$build" --output-on-failure --no-tests=error --parallel "$(nproc)" \
-  $labels "$@"
+exec ctest --test-dir "$build" --output-on-failure --no-tests=error --no-label-summary \
+  --parallel "$(nproc)" $labels "$@"

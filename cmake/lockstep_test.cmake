@@ -55,6 +55,10 @@ function(lockstep_test name)
   if(TEST_LABELS)
     # the prefix keeps a file that is built twice, once to run longer, apart from itself
     set(properties TEST_PREFIX "${TEST_LABELS}/" ${properties} LABELS ${TEST_LABELS})
+  else()
+    # its own name: `ctest -L '^host/npy_test$'` runs this program's cases
+    set(properties ${properties} LABELS "${name}")
+    set_property(GLOBAL APPEND_STRING PROPERTY LS_TEST_SUITES "${name}\n")
   endif()
   gtest_discover_tests(
     ${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 NO_PRETTY_VALUES WORKING_DIRECTORY

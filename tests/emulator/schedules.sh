@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Runs the kernels' tests under many orders of threads, blocks and streams:
 #
-#   tests/emulator/schedules.sh BUILD_FOLDER [SEEDS]     20 seeds by default, each with 1 and with 4
-#                                                        blocks alive at once
+#   tests/emulator/schedules.sh BUILD_FOLDER [SEED...]     1 to 20 by default, each with 1 and with 4
+#                                                          blocks alive at once
 #
 # Prints the seed of the first order that fails and exits 1.
 set -u
-build=${1:?usage: schedules.sh BUILD_FOLDER [SEEDS]}
-seeds=${2:-20}
+build=${1:?usage: schedules.sh BUILD_FOLDER [SEED...]}
+seeds=("${@:2}")
+if [ ${#seeds[@]} -eq 0 ]; then mapfile -t seeds < <(seq 20); fi
 
 # what takes over a second is left out: it is many cases of the same kernels
 slow='CudaGradient.SumsWhatTheCpuSumsForEveryPolicy'
@@ -27,8 +28,8 @@ one_schedule() { # "SEED RESIDENT"
 }
 export -f one_schedule
 
-if ! for seed in $(seq "$seeds"); do printf '%s 1\n%s 4\n' "$seed" "$seed"; done |
+if ! for seed in "${seeds[@]}"; do printf '%s 1\n%s 4\n' "$seed" "$seed"; done |
   xargs -d '\n' -P "$(nproc)" -I{} bash -c 'one_schedule "{}"'; then
   exit 1
 fi
-printf '%d schedules, no difference\n' $((2 * seeds))
+printf '%d schedules, no difference\n' $((2 * ${#seeds[@]}))
