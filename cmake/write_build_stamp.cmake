@@ -1,8 +1,11 @@
 # Run at build time by the rule of build_stamp.cmake.
 set(COMMIT "unknown")
+if(GIVEN_COMMIT)
+  set(COMMIT "${GIVEN_COMMIT}")
+endif()
 if(GIT)
   execute_process(
-    COMMAND "${GIT}" rev-parse --short=12 HEAD
+    COMMAND "${GIT}" "--git-dir=${SOURCE_DIR}/.git" rev-parse --short=12 HEAD
     WORKING_DIRECTORY "${SOURCE_DIR}"
     OUTPUT_VARIABLE answer OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET
     RESULT_VARIABLE failed)

@@ -1,0 +1,68 @@
+# Which commit a build names: that of the repository whose top is the source tree, whatever surrounds
+# the tree or is in the environment (a hook's GIT_DIR); without one LS_COMMIT, else "unknown".
+# Run as: cmake -DROOT=<project root> -DWORK=<scratch folder> -P build_stamp_test.cmake
+cmake_minimum_required(VERSION 3.25)
+find_program(GIT git REQUIRED)
+
+function(must_run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE failed OUTPUT_VARIABLE said ERROR_VARIABLE said)
+  if(failed)
+    message(FATAL_ERROR "${ARGN}: ${said}")
+  endif()
+endfunction()
+
+# Sets `out` to the hash of a new repository's only commit.
+function(make_repository folder out)
+  set(git "${GIT}" -C "${folder}" -c user.name=nobody -c user.email=nobody@localhost)
+  must_run("${CMAKE_COMMAND}" -E env --unset=GIT_DIR ${git} init -q)
+  must_run("${CMAKE_COMMAND}" -E env --unset=GIT_DIR ${git} commit -q --allow-empty -m "${folder}")
+  execute_process(COMMAND "${CMAKE_COMMAND}" -E env --unset=GIT_DIR ${git} rev-parse --short=12 HEAD
+                  OUTPUT_VARIABLE hash OUTPUT_STRIP_TRAILING_WHITESPACE)
+  set(${out} "${hash}" PARENT_SCOPE)
+endfunction()
+
+# A project of nothing but a stamp, as an archive unpacks it.
+function(unpack_source folder)
+  file(WRITE "${folder}/CMakeLists.txt"
+       "cmake_minimum_required(VERSION 3.25)\nproject(stamped VERSION 1.2.3 LANGUAGES NONE)\n"
+       "include(cmake/build_stamp.cmake)\nlockstep_build_stamp(\"\${CMAKE_BINARY_DIR}/stamp.cpp\")\n"
+       "add_custom_target(stamp ALL DEPENDS \"\${CMAKE_BINARY_DIR}/stamp.cpp\")\n")
+  file(COPY "${ROOT}/cmake/build_stamp.cmake" "${ROOT}/cmake/write_build_stamp.cmake"
+            "${ROOT}/cmake/build_stamp.cpp.in" DESTINATION "${folder}/cmake")
+endfunction()
+
+# Builds `folder` with these variables in the environment and demands this commit in its stamp.
+function(expect_commit wanted folder)
+  set(build "${WORK}/build")
+  file(REMOVE_RECURSE "${build}")
+  set(clean "${CMAKE_COMMAND}" -E env --unset=GIT_DIR --unset=GIT_WORK_TREE --unset=LS_COMMIT ${ARGN})
+  must_run(${clean} "${CMAKE_COMMAND}" -S "${folder}" -B "${build}")
+  must_run(${clean} "${CMAKE_COMMAND}" --build "${build}")
+  file(READ "${build}/stamp.cpp" stamp)
+  if(NOT stamp MATCHES "kCommit = \"${wanted}\"")
+    string(REGEX MATCH "kCommit = [^\n]*" got "${stamp}")
+    message(SEND_ERROR "${folder} with '${ARGN}': wanted ${wanted}, got ${got}")
+  endif()
+endfunction()
+
+file(REMOVE_RECURSE "${WORK}")
+set(around "${WORK}/around")
+set(archive "${around}/vendor/lockstep")
+set(clone "${WORK}/clone")
+unpack_source("${archive}")
+unpack_source("${clone}")
+make_repository("${around}" around_hash)
+make_repository("${clone}" clone_hash)
+set(given 0123456789abcdef0123456789abcdef01234567)
+
+expect_commit(unknown "${archive}")
+expect_commit(unknown "${archive}" "GIT_DIR=${around}/.git")
+expect_commit(0123456789ab "${archive}" "LS_COMMIT=${given}")
+expect_commit("${clone_hash}" "${clone}")
+expect_commit("${clone_hash}" "${clone}" "GIT_DIR=${around}/.git" "GIT_WORK_TREE=${around}")
+expect_commit("${clone_hash}" "${clone}" "LS_COMMIT=${given}")
+execute_process(COMMAND "${CMAKE_COMMAND}" -S "${archive}" -B "${WORK}/refused" "-DLS_COMMIT=v1\"quoted"
+                RESULT_VARIABLE failed OUTPUT_QUIET ERROR_VARIABLE said)
+if(NOT failed OR NOT said MATCHES "is no hash of a commit")
+  message(SEND_ERROR "a commit that is no hash is taken: ${said}")
+endif()
