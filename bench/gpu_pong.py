@@ -12,8 +12,10 @@ the first of them behind the updates that allocate and load; between those lines
 device. Each row is the median of three runs.
 
 usage: gpu_pong.py --program FILE --append RESULTS.json [--emulated]
-  RESULTS.json is what `lockstep_bench --save` wrote. --emulated: tiny sizes under the same names, to see
+  RESULTS.json is what `lockstep_bench --save` wrote, or is made; it is complete after every row, so that
+  what was measured survives the end of this process. --emulated: tiny sizes under the same names, to see
   that the rows can be made; LS_CUDA_EMULATOR=1 is set
+exit code: 0 all rows measured, 1 not
 """
 
 import argparse
@@ -61,11 +63,15 @@ def tiny(row):
                                words=row.words.replace("2000", "20"))
 
 
+class Failure(Exception):
+    """A run of the program went wrong."""
+
+
 def start(words):
     """Runs the program; what it says on stdout."""
     result = subprocess.run(words, capture_output=True, text=True)
     if result.returncode != 0:
-        raise SystemExit(f"exit code {result.returncode}: {shlex.join(words)}\n{result.stderr.strip()}")
+        raise Failure(f"exit code {result.returncode}: {shlex.join(words)}\n{result.stderr.strip()}")
     return json.loads(result.stdout)
 
 
@@ -96,6 +102,34 @@ def entry(name, value):
             "cpu_time": 0.0, "time_unit": "ns", "items_per_second": value}
 
 
+def read_results(file):
+    """The document to add to; an empty one where there is none."""
+    return json.loads(file.read_text()) if file.exists() else {"context": {}, "benchmarks": []}
+
+
+def write_results(file, document):
+    """Replaces the file in one step."""
+    whole = file.with_name(file.name + ".tmp")
+    whole.write_text(json.dumps(document, indent=2) + "\n")
+    whole.replace(file)
+
+
+def measure(file, wanted, rates):
+    """Adds a row of the median of rates(row) to the file for each that is wanted; how many failed."""
+    document, failures = read_results(file), 0
+    for row in wanted:
+        try:
+            value = statistics.median(rates(row))
+        except Failure as failure:
+            print(f"FAILED  {row.name}: {failure}")
+            failures += 1
+            continue
+        document["benchmarks"].append(entry(row.name, value))
+        write_results(file, document)
+        print(f"{row.name:<45} {value:.3g} steps/s")
+    return failures
+
+
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--program", required=True)
@@ -104,17 +138,13 @@ def main():
     arguments = parser.parse_args()
     if arguments.emulated:
         os.environ["LS_CUDA_EMULATOR"] = "1"
-    file = pathlib.Path(arguments.append)
-    document = json.loads(file.read_text())
-    for row in rows():
-        small = tiny(row) if arguments.emulated else row
+
+    def rates(row):
+        small, runs = (tiny(row), 1) if arguments.emulated else (row, RUNS)
         with tempfile.TemporaryDirectory() as folder:
-            rates = [rate(arguments.program, small, seed, folder)
-                     for seed in range(1, 2 if arguments.emulated else RUNS + 1)]
-        value = statistics.median(rates)
-        document["benchmarks"].append(entry(row.name, value))
-        print(f"{row.name:<45} {value:.3g} steps/s")
-    file.write_text(json.dumps(document, indent=2) + "\n")
+            return [rate(arguments.program, small, seed, folder) for seed in range(1, runs + 1)]
+
+    return 1 if measure(pathlib.Path(arguments.append), rows(), rates) else 0
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Tests for bench/gpu_model.py, usual_path.py, predict_pong.py, gpu_report.py and gpu_pong.py."""
 
+import contextlib
+import io
 import json
 import pathlib
 import sys
@@ -128,6 +130,36 @@ class PongTest(unittest.TestCase):
             file = pathlib.Path(folder, "m.json")
             file.write_text(json.dumps({"benchmarks": [gpu_pong.entry("BM_x/pong/cuda/N:1", 2e9)]}))
             self.assertEqual(gpu_report.read_measured(file)[1], {"BM_x/pong/cuda/N:1": (2e9, {})})
+
+    def measure(self, file, outcomes):
+        """Measures one row after the other; an outcome is rates, or an exception in their place."""
+        wanted = [gpu_pong.Row(f"BM_{i}/pong/cuda/N:1", 1, "") for i in range(len(outcomes))]
+
+        def rates(row):
+            outcome = outcomes[wanted.index(row)]
+            if isinstance(outcome, BaseException):
+                raise outcome
+            return outcome
+
+        with contextlib.redirect_stdout(io.StringIO()):
+            return gpu_pong.measure(file, wanted, rates)
+
+    def test_what_was_measured_survives_the_end_of_the_process(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder, "m.json")
+            file.write_text(json.dumps({"context": {"gpu": "X"}, "benchmarks": []}))
+            with self.assertRaises(KeyboardInterrupt):
+                self.measure(file, [[1e9, 3e9, 2e9], [5e9], KeyboardInterrupt(), [7e9]])
+            context, rows = gpu_report.read_measured(file)
+            self.assertEqual([value for value, _ in rows.values()], [2e9, 5e9])
+            self.assertEqual(context, {"gpu": "X"})
+            self.assertEqual([p.name for p in pathlib.Path(folder).iterdir()], ["m.json"])
+
+    def test_a_row_that_fails_does_not_take_the_others_along(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder, "new.json")
+            self.assertEqual(self.measure(file, [[1e9], gpu_pong.Failure("lost"), [3e9]]), 1)
+            self.assertEqual(list(gpu_report.read_measured(file)[1]), ["BM_0/pong/cuda/N:1", "BM_2/pong/cuda/N:1"])
 
     def test_every_goal_of_pong_is_measured(self):
         measured = {row.name for row in gpu_pong.rows()}

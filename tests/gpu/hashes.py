@@ -4,13 +4,15 @@
 Every case runs once on the CPU and once per mapping and block size on the GPU. Compared are weights and
 optimiser state (all bytes of the checkpoint), the log of every update but for its clocks, recorded
 trajectories (states, logits, actions), and scores, lengths and actions of evaluations. One wrong action or
-one rounding anywhere changes all of them. A training in which nothing was learned is a failure.
+one rounding anywhere changes all of them. A training in which nothing was learned is a failure. Several cases
+run at a time: a process mostly starts, and none of them fills a GPU.
 
 usage: hashes.py --program FILE [--emulated]     --emulated: tiny sizes; LS_CUDA_EMULATOR=1 is set
 exit code: 0 all equal and at least 1e8 steps compared, 1 not
 """
 
 import argparse
+import concurrent.futures
 import dataclasses
 import hashlib
 import json
@@ -23,6 +25,7 @@ import tempfile
 import time
 
 WANTED_STEPS = 1e8
+AT_A_TIME = 8  # cases
 CLOCKS = ("time/seconds", "time/unix", "charts/SPS")
 COMMON = ["--seed", "7", "--quiet", "--json"]
 TRAINING = ["--until-score", "1e9", "--force"]
@@ -135,35 +138,39 @@ def run(program, case, device, layout, folder):
     return digest.hexdigest(), told["steps"]
 
 
-def compare(program, cases, device):
+def compare_case(program, case, device):
     """Prints a line a run; returns steps compared and the number of failures."""
     compared, failures = 0, 0
-    for case in cases:
-        with tempfile.TemporaryDirectory() as name:
-            folder = pathlib.Path(name)
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        try:
+            if case.command == "eval":
+                start([program, "train", case.environment, *case.before.split(), "--device", "cpu", *COMMON,
+                       *TRAINING, "--out", folder / "before"])
+            expected, _ = run(program, case, "cpu", "", folder)
+        except Failure as failure:
+            print(f"FAILED  {case.name()} on the CPU: {failure}")
+            return 0, 1
+        for layout in case.layouts:
+            began = time.monotonic()
             try:
-                if case.command == "eval":
-                    start([program, "train", case.environment, *case.before.split(), "--device", "cpu", *COMMON,
-                           *TRAINING, "--out", folder / "before"])
-                expected, _ = run(program, case, "cpu", "", folder)
+                got, steps = run(program, case, device, layout, folder)
             except Failure as failure:
-                print(f"FAILED  {case.name()} on the CPU: {failure}")
+                print(f"FAILED  {case.name()} {layout}: {failure}")
                 failures += 1
                 continue
-            for layout in case.layouts:
-                began = time.monotonic()
-                try:
-                    got, steps = run(program, case, device, layout, folder)
-                except Failure as failure:
-                    print(f"FAILED  {case.name()} {layout}: {failure}")
-                    failures += 1
-                    continue
-                compared += steps
-                failures += got != expected
-                word = "equal " if got == expected else "DIFFER"
-                print(f"{word}  {got[:16]}  {steps:>11} steps  {time.monotonic() - began:6.2f} s  "
-                      f"{case.name()} {layout}")
+            compared += steps
+            failures += got != expected
+            word = "equal " if got == expected else "DIFFER"
+            print(f"{word}  {got[:16]}  {steps:>11} steps  {time.monotonic() - began:6.2f} s  {case.name()} {layout}")
     return compared, failures
+
+
+def compare(program, cases, device):
+    """Steps compared and failures of all cases, in any order."""
+    with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
+        results = list(pool.map(lambda case: compare_case(program, case, device), cases))
+    return sum(steps for steps, _ in results), sum(failures for _, failures in results)
 
 
 def notices_idle_trainings(program, device):
@@ -185,6 +192,7 @@ def main():
     arguments = parser.parse_args()
     if arguments.emulated:
         os.environ["LS_CUDA_EMULATOR"] = "1"
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # they share the cores
     cases = TINY_CASES if arguments.emulated else CASES
     compared, failures = compare(arguments.program, cases, arguments.device)
     if not notices_idle_trainings(arguments.program, arguments.device):
