@@ -104,6 +104,17 @@ DeviceMemory device_memory(std::int64_t bytes, const char* advice) {
   return {memory, bytes};
 }
 
+void clear(void* memory, std::int64_t bytes, const Stream& stream) {
+  cuda_check(cudaMemsetAsync(memory, 0, static_cast<std::size_t>(bytes), stream.get()),
+             "clearing memory");
+}
+
+DeviceMemory cleared_memory(std::int64_t bytes, const char* advice, const Stream& stream) {
+  DeviceMemory memory = device_memory(bytes, advice);
+  clear(memory.data(), bytes, stream);
+  return memory;
+}
+
 PinnedMemory pinned_memory(std::int64_t bytes) {
   void* memory = nullptr;
   const cudaError_t status = cudaMallocHost(&memory, static_cast<std::size_t>(bytes));

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "host/errors.h"
+#include "kernels/cuda/launch_mode.h"
 
 namespace lockstep::cuda {
 
@@ -68,10 +69,17 @@ using GraphExec = Owner<cudaGraphExec_t, cudaGraphExecDestroy>;
 Stream make_stream();  // not ordered with the null stream
 Event make_event();    // with time
 
-/// Captures what `launch_all` launches on the stream and makes it ready to run as a whole.
+/// Captures what `launch_all` launches on the stream and makes it ready to run as a whole; calls it
+/// once before, to load its kernels. Nothing where launches wait (LS_SYNC_LAUNCHES): the caller
+/// launches them one by one then.
 /// Errors: as cuda_check(); whatever launch_all throws, after the capture was ended.
 template <class LaunchAll>
 GraphExec capture_graph(const Stream& stream, LaunchAll&& launch_all) {
+  if (synchronous_launches()) return {};
+  {
+    const KernelLoading loading;
+    launch_all();
+  }
   cuda_check(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeThreadLocal),
              "starting a capture");
   cudaGraph_t captured = nullptr;
@@ -112,6 +120,12 @@ using PinnedMemory = Memory<cudaFreeHost>;
 
 /// Errors: OutOfMemory with the bytes wanted, the bytes free, and `advice` on what to ask less of.
 DeviceMemory device_memory(std::int64_t bytes, const char* advice);
+/// Zeros, in the order of the stream: for what is copied back as a whole, with gaps between arrays
+/// and lanes that nobody writes.
+/// Errors: as device_memory() and cuda_check()
+DeviceMemory cleared_memory(std::int64_t bytes, const char* advice, const Stream& stream);
+/// Errors: as cuda_check()
+void clear(void* memory, std::int64_t bytes, const Stream& stream);
 /// Errors: OutOfMemory with the bytes wanted.
 PinnedMemory pinned_memory(std::int64_t bytes);
 

@@ -126,8 +126,9 @@ void CudaBackend::step(const StepBuffers& buffers) {
   std::int64_t down = 0, up = 0;
   const std::int64_t bytes =
       arena_bytes([&](Arena& counting) { place_step(counting, device, lanes, S, O, down, up); });
-  cuda::grow(step_memory_, bytes,
-             [](std::int64_t b) { return cuda::device_memory(b, "fewer --envs shrink it"); });
+  cuda::grow(step_memory_, bytes, [&](std::int64_t b) {
+    return cuda::cleared_memory(b, "fewer --envs shrink it", stream_);
+  });
   cuda::grow(step_mirror_, bytes, [](std::int64_t b) { return cuda::pinned_memory(b); });
   Arena device_arena(step_memory_.data()), mirror_arena(step_mirror_.data());
   place_step(device_arena, device, lanes, S, O, down, up);

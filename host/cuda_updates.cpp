@@ -90,25 +90,31 @@ void CudaUpdates::choose_slots(cuda::EpisodeLog& log, std::int64_t groups, std::
 
 /// Training memory exists from the first update on; stepping and evaluation need none.
 void CudaUpdates::allocate_training() {
-  if (update_graph_) return;
+  if (allocated_) return;
   frame_ = make_frame();
   const auto place = [&](Arena& arena) {
     exchange_.place(arena, slots_, frame_.num_parameters);
     place_arrays(arena);
   };
   training_ = cuda::device_memory(arena_bytes(place), kLessMemory);
+  const std::int64_t exchange_bytes =
+      arena_bytes([&](Arena& counting) { host_.place(counting, slots_, frame_.num_parameters); });
+  clear(training_.data(), exchange_bytes, stream_);
   Arena arena(training_.data());
   place(arena);
-  mirror_ = cuda::pinned_memory(
-      arena_bytes([&](Arena& counting) { host_.place(counting, slots_, frame_.num_parameters); }));
+  mirror_ = cuda::pinned_memory(exchange_bytes);
   Arena mirror(mirror_.data());
   host_.place(mirror, slots_, frame_.num_parameters);
   if (frame_.episodic) {  // else their number is known after the updates
     episodes_read_ = cuda::pinned_memory(slots_ * slot_bytes());
+    const cuda::EpisodeLog& log = *frame_.episode_log;
+    clear(log.length, slots_ * log.lanes * 4, stream_);
+    if (log.score != nullptr) clear(log.score, slots_ * log.lanes * 4, stream_);
   }
   finish_arrays();
   stale_ = true;
   update_graph_ = cuda::capture_graph(stream_, [&] { launch_kernels(); });
+  allocated_ = true;
 }
 
 /// Learning rates, if any, and the update's state.
@@ -158,6 +164,7 @@ void CudaUpdates::read_episodes(std::int32_t slots, std::int64_t episodes) {
 }
 
 void CudaUpdates::launch_update() {
+  if (!update_graph_) return launch_kernels();
   cuda_check(cudaGraphLaunch(update_graph_.get(), stream_.get()), "launching an update");
 }
 

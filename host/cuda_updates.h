@@ -124,8 +124,8 @@ class CudaUpdates : public Backend {
       outcome.place(arena, lanes);
       place_rest(arena);
     };
-    cuda::grow(play_memory_, arena_bytes(place), [](std::int64_t bytes) {
-      return cuda::device_memory(bytes, "fewer --envs, --episodes or --steps shrink it");
+    cuda::grow(play_memory_, arena_bytes(place), [&](std::int64_t bytes) {
+      return cuda::cleared_memory(bytes, "fewer --envs, --episodes or --steps shrink it", stream_);
     });
     Arena arena(play_memory_.data());
     place(arena);
@@ -185,6 +185,7 @@ class CudaUpdates : public Backend {
   std::vector<UpdateResult> results(std::int32_t slots, std::int32_t read);
   std::int64_t slot_bytes() const;
 
+  bool allocated_ = false;              // all that training needs is there
   bool stale_ = true;                   // the device's copy is not the host's
   std::optional<const char*> pending_;  // why the update after the last results failed
 };

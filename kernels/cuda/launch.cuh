@@ -10,22 +10,14 @@
 #include <cuda_runtime.h>
 
 #include <cstdint>
-#include <cstdlib>
 #include <type_traits>
+
+#include "kernels/cuda/launch_mode.h"
 
 namespace lockstep::cuda {
 
 inline constexpr int kWarp = 32;
 inline constexpr unsigned kAllLanes = 0xffffffffu;
-
-/// Makes every launch wait for its end, so that a fault names its kernel: LS_SYNC_LAUNCHES=1.
-inline bool synchronous_launches() {
-  static const bool on = [] {
-    const char* value = std::getenv("LS_SYNC_LAUNCHES");
-    return value != nullptr && value[0] == '1';
-  }();
-  return on;
-}
 
 }  // namespace lockstep::cuda
 
@@ -57,12 +49,17 @@ inline bool synchronous_launches() {
 
 namespace lockstep::cuda {
 
-/// Launches `kernel`; arguments are converted to its parameter types. An empty grid is no error.
+/// Launches `kernel`, or loads it (KernelLoading); arguments are converted to its parameter types.
+/// An empty grid is no error.
 template <class... P, class... A>
 [[nodiscard]] cudaError_t launch([[maybe_unused]] const char* name, void (*kernel)(P...), dim3 grid,
                                  dim3 block, std::size_t shared_bytes, cudaStream_t stream,
                                  const A&... args) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return cudaSuccess;
+  if (KernelLoading::on()) {
+    cudaFuncAttributes unused{};
+    return cudaFuncGetAttributes(&unused, kernel);
+  }
   const cudaError_t status =
       LS_START(name, kernel, grid, block, shared_bytes, stream, static_cast<P>(args)...);
   if (status != cudaSuccess || !synchronous_launches()) return status;

@@ -3,8 +3,18 @@
 namespace cuemu_test {
 namespace {
 
+using lockstep::cuda::KernelLoading;
+
+LS_KERNEL(1) late_kernel(int* out) { *out = 1; }
+LS_KERNEL(1) later_kernel(int* out) { *out = 2; }
+
 class GraphTest : public testing::Test {
  protected:
+  void SetUp() override {
+    const KernelLoading loading;
+    ASSERT_OK(set_on(stream_, value_, 0));
+    ASSERT_OK(add_on(stream_, value_, value_, 0));
+  }
   void TearDown() override {
     if (exec_ != nullptr) {
       EXPECT_OK(cudaGraphExecDestroy(exec_));
@@ -107,6 +117,30 @@ TEST_F(GraphTest, WaitOnTheCapturingStreamIsRefused) {
   EXPECT_EQ(cudaStreamSynchronize(stream_), cudaErrorStreamCaptureUnsupported);
   EXPECT_EQ(set_on(stream_, value_, 1), cudaErrorStreamCaptureInvalidated);
   expect_invalidated();
+}
+
+TEST_F(GraphTest, AKernelHasToBeLoadedBefore) {
+  const auto run = [&](void (*kernel)(int*)) {
+    return launch("late", kernel, dim3(1), dim3(1), 0, stream_, static_cast<int*>(value_));
+  };
+  begin();
+  EXPECT_EQ(run(late_kernel), cudaErrorStreamCaptureUnsupported);
+  expect_invalidated();
+  begin();
+  cudaFuncAttributes attributes{};
+  EXPECT_EQ(cudaFuncGetAttributes(&attributes, late_kernel), cudaErrorStreamCaptureUnsupported);
+  expect_invalidated();
+  ASSERT_OK(run(late_kernel));  // a launch loads as well as a question does
+  {
+    const KernelLoading loading;
+    ASSERT_OK(run(later_kernel));
+  }
+  ASSERT_OK(cudaStreamSynchronize(stream_));
+  EXPECT_EQ(value_.value(), 1) << "loading runs nothing";
+  begin();
+  EXPECT_OK(run(late_kernel));
+  EXPECT_OK(run(later_kernel));
+  ASSERT_OK(cudaStreamEndCapture(stream_, &graph_));
 }
 
 TEST_F(GraphTest, AllocationIsRefused) {

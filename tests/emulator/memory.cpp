@@ -1,5 +1,5 @@
 // Allocations and copies. Each allocation is a heap block of exactly its size, so that the address
-// sanitizer sees its ends, filled with 0xFF, so that what was never written shows.
+// sanitizer sees its ends, filled so that what was never written shows.
 #include <cstdlib>
 #include <cstring>
 
@@ -25,6 +25,36 @@ const Allocation* find_allocation(const void* address, std::size_t& offset) {
   --at;
   offset = number_of(address) - at->first;
   return offset < at->second.bytes ? &at->second : nullptr;
+}
+
+// The word of the device's memory at `offset` before it is written: NaN as a float or as half of a
+// double, below 0 as an integer, and one in a million by which a copy knows it again.
+std::uint32_t unwritten_word(std::size_t offset) {
+  std::uint64_t state = offset;
+  return 0xfff00000u | static_cast<std::uint32_t>(1 + next_random(state) % 0xffffeu);
+}
+
+void fill_unwritten(void* memory, std::size_t bytes, Place place) {
+  std::memset(memory, 0xFF, bytes);
+  if (place != Place::kDevice) return;
+  for (std::size_t at = 0; at + 4 <= bytes; at += 4) {
+    const std::uint32_t word = unwritten_word(at);
+    std::memcpy(static_cast<unsigned char*>(memory) + at, &word, 4);
+  }
+}
+
+// What compute-sanitizer calls an uninitialised access by the source of a copy.
+void require_written(const void* address, std::size_t bytes) {
+  std::size_t begin = 0;
+  if (!settings().initcheck || find_allocation(address, begin) == nullptr) return;
+  const auto* const from = static_cast<const unsigned char*>(address);
+  for (std::size_t at = (4 - begin % 4) % 4; at + 4 <= bytes; at += 4) {
+    std::uint32_t word = 0;
+    std::memcpy(&word, from + at, 4);
+    if (word != unwritten_word(begin + at)) continue;
+    stop("copy of " + std::to_string(bytes) + " bytes to the host: nobody wrote the one at " +
+         std::to_string(at) + ", which is at " + std::to_string(begin + at) + " of its allocation");
+  }
 }
 
 void poison(const void* address, std::size_t bytes, bool on) {
@@ -69,7 +99,7 @@ cudaError_t allocate(void** address, std::size_t bytes, Place place) {
   }
   void* memory = nullptr;
   if (::posix_memalign(&memory, kAlignment, bytes) != 0) return cudaErrorMemoryAllocation;
-  std::memset(memory, 0xFF, bytes);
+  fill_unwritten(memory, bytes, place);
   runtime().allocations[number_of(memory)] = {bytes, current_device(), place};
   if (place == Place::kDevice && settings().poison) poison(memory, bytes, true);
   ++runtime().counters.allocations;
@@ -137,7 +167,12 @@ cudaError_t check_copy(Copy& copy, cudaMemcpyKind kind) {
 }
 
 std::function<void()> late(const Copy& copy) {
-  return [copy] { std::memmove(copy.to, copy.from, copy.bytes); };
+  return [copy] {
+    if (copy.from_place == Place::kDevice && copy.to_place != Place::kDevice) {
+      require_written(copy.from, copy.bytes);
+    }
+    std::memmove(copy.to, copy.from, copy.bytes);
+  };
 }
 
 // The source is read now, as the driver does when it copies pageable memory to its own buffer.

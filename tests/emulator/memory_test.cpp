@@ -1,20 +1,58 @@
 #include "tests/emulator/device_test.h"
 
+#include <bit>
+#include <cmath>
 #include <cstdint>
+#include <string>
 
 namespace cuemu_test {
 namespace {
 
 constexpr std::size_t kInt = sizeof(int);
 
+/// What a kernel finds in memory that nobody wrote, by way of memory that somebody does.
+int found_at(const int* place) {
+  const Integers read(1);
+  EXPECT_OK(add_on(nullptr, place, read, 1));
+  return read.value() - 1;
+}
+
 TEST(MemoryTest, NewMemoryHoldsNothingPlausible) {
   const Integers device(3);
   const Integers pinned(3, true);
-  int host[3] = {};
-  ASSERT_OK(cudaMemcpy(host, device, sizeof host, cudaMemcpyDeviceToHost));
-  EXPECT_EQ(host[2], -1);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_LT(found_at(device + i), 0);
+    EXPECT_TRUE(std::isnan(std::bit_cast<float>(found_at(device + i))));
+  }
   EXPECT_EQ(pinned[2], -1);
   EXPECT_EQ(reinterpret_cast<std::uintptr_t>(static_cast<int*>(device)) % 256, 0u);
+}
+
+TEST(MemoryDeathTest, WhatNobodyWroteIsNotCopiedToTheHost) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  constexpr std::size_t kCount = 5;
+  const auto copy_but = [](std::size_t gap, bool pinned) {
+    const Stream stream;
+    const Integers device(kCount);
+    const Integers target(kCount, true);
+    int host[kCount] = {};
+    for (std::size_t i = 0; i < kCount; ++i) {
+      if (i == gap) continue;
+      ASSERT_OK(set_on(stream, device + i, static_cast<int>(i)));
+    }
+    ASSERT_OK(cudaMemcpyAsync(pinned ? static_cast<int*>(target) : host, device, sizeof host,
+                              cudaMemcpyDeviceToHost, stream));
+    ASSERT_OK(cudaStreamSynchronize(stream));
+    EXPECT_EQ(pinned ? target[4] : host[4], 4);
+  };
+  copy_but(kCount, false);  // whole
+  copy_but(kCount, true);
+  for (const bool pinned : {false, true}) {
+    for (const std::size_t gap : {std::size_t{0}, std::size_t{2}, kCount - 1}) {
+      EXPECT_EXIT(copy_but(gap, pinned), testing::ExitedWithCode(86),
+                  "20 bytes to the host: nobody wrote the one at " + std::to_string(4 * gap));
+    }
+  }
 }
 
 TEST(MemoryTest, NothingIsAllocatedForNoBytes) {
@@ -67,6 +105,7 @@ TEST(MemoryTest, FreeWaitsForTheWorkThatUsesIt) {
 TEST(CopyTest, RefusesWhatDoesNotFitItsAllocation) {
   const Integers device(4);
   int host[8] = {};
+  ASSERT_OK(cudaMemcpy(device, host, 4 * kInt, cudaMemcpyHostToDevice));
   EXPECT_EQ(cudaMemcpy(device, host, 5 * kInt, cudaMemcpyHostToDevice), cudaErrorInvalidValue);
   EXPECT_EQ(cudaMemcpy(host, device + 2, 3 * kInt, cudaMemcpyDeviceToHost), cudaErrorInvalidValue);
   EXPECT_EQ(cudaMemset(device, 0, 5 * kInt), cudaErrorInvalidValue);

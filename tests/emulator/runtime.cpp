@@ -71,6 +71,14 @@ cudaError_t check_launch(const Kernel& kernel) {
   return kernel.shared_bytes > allowed ? cudaErrorInvalidValue : cudaSuccess;
 }
 
+// A kernel is loaded when a call first names it. That may wait for the device: not in a capture.
+cudaError_t load_kernel(const void* kernel) {
+  if (runtime().loaded_kernels.contains(kernel)) return cudaSuccess;
+  if (const cudaError_t error = refuse_while_capturing()) return error;
+  runtime().loaded_kernels.insert(kernel);
+  return cudaSuccess;
+}
+
 }  // namespace
 
 Runtime& runtime() {
@@ -108,6 +116,7 @@ cudaError_t launch_kernel(Kernel kernel, cudaStream_t handle) {
     if (stream == nullptr || stream->device != current_device()) {
       return cudaErrorInvalidResourceHandle;
     }
+    if (const cudaError_t error = load_kernel(kernel.address)) return error;
     ++runtime().counters.launches;
     auto shared = std::make_shared<const Kernel>(std::move(kernel));
     return submit(stream, [shared] {
@@ -220,6 +229,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value) {
   return api(CallKind::kCreate, [&] {
     if (kernel == nullptr) return cudaErrorInvalidDeviceFunction;
+    if (const cudaError_t error = load_kernel(kernel)) return error;
     if (attribute == cudaFuncAttributePreferredSharedMemoryCarveout) return cudaSuccess;
     if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize || value < 0 ||
         static_cast<std::size_t>(value) > kSharedOptin) {
@@ -234,6 +244,7 @@ cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* ke
   return api(CallKind::kCreate, [&] {
     if (attributes == nullptr) return cudaErrorInvalidValue;
     if (kernel == nullptr) return cudaErrorInvalidDeviceFunction;
+    if (const cudaError_t error = load_kernel(kernel)) return error;
     *attributes = {};
     attributes->maxThreadsPerBlock = kMaxThreads;
     attributes->numRegs = 32;
@@ -251,6 +262,7 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const voi
   return api(CallKind::kCreate, [&] {
     if (blocks == nullptr || block_size <= 0) return cudaErrorInvalidValue;
     if (kernel == nullptr) return cudaErrorInvalidDeviceFunction;
+    if (const cudaError_t error = load_kernel(kernel)) return error;
     int result = block_size > kMaxThreads ? 0 : std::min(32, 2048 / block_size);
     const std::size_t each = shared + 1024;  // the device keeps 1 KiB of each block for itself
     result = std::min(result, static_cast<int>((std::size_t{228} << 10) / each));

@@ -102,6 +102,7 @@ struct Runtime {
   std::map<std::uintptr_t, Allocation> allocations;
   std::vector<std::weak_ptr<Capture>> captures;
   std::unordered_map<const void*, int> dynamic_shared_limits;
+  std::set<const void*> loaded_kernels;
   long other_objects = 0;  ///< graphs, executables, library handles
 };
 

@@ -64,6 +64,7 @@ Settings read_settings() {
   read_number("LS_EMULATOR_RESIDENT", result.resident_blocks, 1);
   read_flag("LS_EMULATOR_STRICT", result.strict);
   read_flag("LS_EMULATOR_POISON", result.poison);
+  read_flag("LS_EMULATOR_INITCHECK", result.initcheck);
   read_number("LS_EMULATOR_DEVICES", result.devices, 0);
   read_number("LS_EMULATOR_MEMORY", result.memory_bytes, 0);
   read_number("LS_EMULATOR_DRIVER", result.driver_version, 0);

@@ -15,6 +15,7 @@ struct Settings {
   int resident_blocks = 1;
   bool strict = true;
   bool poison = false;
+  bool initcheck = true;
   int devices = 1;
   std::size_t memory_bytes = std::size_t{4} << 30;
   int driver_version = 13000;

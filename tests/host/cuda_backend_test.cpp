@@ -46,6 +46,22 @@ TEST(CudaBackend, UpdatesHaveTheBitsOfTheCpu) {
   }
 }
 
+TEST(CudaBackend, LaunchesThatWaitForTheirEndHaveTheSameBits) {
+  ASSERT_EQ(setenv("LS_SYNC_LAUNCHES", "1", 1), 0);
+  const Config config = short_config();
+  CudaBackend cuda = test::make_cuda_backend(config);
+  CpuBackend cpu(config, find_environment("cartpole"), {});
+  cuda.upload(test::initial_state(config));
+  cpu.upload(test::initial_state(config));
+  const cuemu::Counters before = cuemu_counters();
+  test::expect_same_updates(cuda, cpu, kRates);
+  const cuemu::Counters after = cuemu_counters();
+  unsetenv("LS_SYNC_LAUNCHES");
+  const long kernels = 5 * static_cast<long>(kRates.size());
+  EXPECT_GE(after.launches - before.launches, kernels) << "one by one, not as a graph";
+  EXPECT_GE(after.synchronisations - before.synchronisations, kernels);
+}
+
 TEST(CudaBackend, MappingAndBlockChangeNothing) {
   Config config = short_config(35, 20);
   CpuBackend cpu(config, find_environment("cartpole"), {});
