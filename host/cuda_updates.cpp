@@ -3,6 +3,8 @@
 #include "host/cuda_updates.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <mutex>
 
 #include "kernels/cuda/common.h"
 
@@ -14,6 +16,17 @@ constexpr std::int64_t kEpisodeLogBytes = std::int64_t{64} << 20;
 /// Of an episode in the log: its length, and its score where rewards differ.
 std::int64_t episode_bytes(const cuda::EpisodeLog& log, bool scored) {
   return log.lanes * (4 + log.capacity * (scored ? 8 : 4));
+}
+
+/// A minute of silence looks like a program that hangs.
+void tell_of_compilation() {
+  static std::once_flag once;
+  bool from_ptx = false;
+  cuda::cuda_check(cuda::compiles_kernels(from_ptx), "looking for the kernels");
+  if (!from_ptx) return;
+  std::call_once(once, [] {
+    std::fputs("lockstep: compiling kernels for this GPU; the driver keeps them\n", stderr);
+  });
 }
 
 }  // namespace
@@ -42,6 +55,7 @@ CudaUpdates::CudaUpdates(const Config& config, const EnvironmentEntry& environme
   cuda_check(cudaGetDeviceProperties(&properties, tuning.device), "reading a device's properties");
   name_ = "cuda:" + std::to_string(tuning.device) + " " + properties.name;
   multiprocessors_ = std::max(1, properties.multiProcessorCount);
+  tell_of_compilation();
   stream_ = cuda::make_stream();
   play_start_ = cuda::make_event();
   play_end_ = cuda::make_event();

@@ -8,6 +8,10 @@ namespace lockstep::cuda {
 /// Whether the current device can run the kernels of this build; starts its context.
 /// Errors: cudaErrorNoKernelImageForDevice, cudaErrorInvalidDeviceFunction: no code for it
 cudaError_t check_architecture();
+/// Whether the driver makes the current device's kernels from PTX of this build, once for every
+/// user and driver: tens of seconds.
+/// Errors: as check_architecture()
+cudaError_t compiles_kernels(bool& from_ptx);
 
 /// The finished episodes of some updates, one behind the other: by update, then environment, then
 /// number within the environment.

@@ -13,4 +13,11 @@ cudaError_t check_architecture() {
   return cudaFuncGetAttributes(&attributes, probe_kernel);
 }
 
+cudaError_t compiles_kernels(bool& from_ptx) {
+  cudaFuncAttributes attributes{};
+  const cudaError_t status = cudaFuncGetAttributes(&attributes, probe_kernel);
+  from_ptx = attributes.ptxVersion < attributes.binaryVersion;
+  return status;
+}
+
 }  // namespace lockstep::cuda

@@ -166,11 +166,18 @@ cudaError_t check_copy(Copy& copy, cudaMemcpyKind kind) {
   return right ? cudaSuccess : cudaErrorInvalidValue;
 }
 
+bool is_to_host(const Copy& copy) {
+  return copy.from_place == Place::kDevice && copy.to_place != Place::kDevice;
+}
+
+void count_copy(const Copy& copy) {
+  ++runtime().counters.copies;
+  if (is_to_host(copy)) runtime().counters.bytes_to_host += static_cast<long>(copy.bytes);
+}
+
 std::function<void()> late(const Copy& copy) {
   return [copy] {
-    if (copy.from_place == Place::kDevice && copy.to_place != Place::kDevice) {
-      require_written(copy.from, copy.bytes);
-    }
+    if (is_to_host(copy)) require_written(copy.from, copy.bytes);
     std::memmove(copy.to, copy.from, copy.bytes);
   };
 }
@@ -185,7 +192,7 @@ std::function<void()> staged(const Copy& copy) {
 cudaError_t copy_async(Copy copy, cudaMemcpyKind kind, const std::shared_ptr<Stream>& stream) {
   if (copy.bytes == 0) return cudaSuccess;
   if (const cudaError_t error = check_copy(copy, kind)) return error;
-  ++runtime().counters.copies;
+  count_copy(copy);
   if (stream->capture != nullptr) return submit(stream, late(copy));
   if (copy.from_place == Place::kPageable && copy.to_place == Place::kDevice) {
     return submit(stream, staged(copy));
@@ -263,7 +270,7 @@ cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpy
     Copy copy{to, from, bytes, {}, {}};
     if (bytes == 0) return cudaSuccess;
     if (const cudaError_t error = check_copy(copy, kind)) return error;
-    ++runtime().counters.copies;
+    count_copy(copy);
     const cudaError_t error = submit(stream, late(copy));
     const bool waits = copy.to_place != Place::kDevice || copy.from_place != Place::kDevice;
     if (error != cudaSuccess || !waits) return error;

@@ -248,6 +248,8 @@ cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* ke
     *attributes = {};
     attributes->maxThreadsPerBlock = kMaxThreads;
     attributes->numRegs = 32;
+    attributes->ptxVersion = runtime().kernels_from_ptx ? 75 : 90;
+    attributes->binaryVersion = 90;
     const auto limit = runtime().dynamic_shared_limits.find(kernel);
     attributes->maxDynamicSharedSizeBytes = limit == runtime().dynamic_shared_limits.end()
                                                 ? static_cast<int>(kSharedDefault)
@@ -287,6 +289,11 @@ void cuemu_set_fail(long n) {
 void cuemu_set_fail_error(int error) {
   const std::lock_guard guard(runtime().lock);
   runtime().fail_error = error;
+}
+
+void cuemu_set_ptx(int on) {
+  const std::lock_guard guard(runtime().lock);
+  runtime().kernels_from_ptx = on != 0;
 }
 
 long cuemu_live_objects() {

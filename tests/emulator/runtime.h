@@ -103,6 +103,7 @@ struct Runtime {
   std::vector<std::weak_ptr<Capture>> captures;
   std::unordered_map<const void*, int> dynamic_shared_limits;
   std::set<const void*> loaded_kernels;
+  bool kernels_from_ptx = false;
   long other_objects = 0;  ///< graphs, executables, library handles
 };
 

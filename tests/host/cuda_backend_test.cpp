@@ -343,6 +343,19 @@ TEST(CudaBackend, CountsBytesOfMoreThanTwoToThe31Records) {
   }
 }
 
+TEST(CudaBackend, SaysOnceThatTheDriverCompilesItsKernels) {
+  const auto said = [] {
+    testing::internal::CaptureStderr();
+    test::make_cuda_backend(short_config());
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_EQ(said(), "") << "the device's own code needs no compiler";
+  cuemu_set_ptx(1);
+  EXPECT_THAT(said(), testing::HasSubstr("compiling kernels for this GPU"));
+  EXPECT_EQ(said(), "");
+  cuemu_set_ptx(0);
+}
+
 TEST(CudaBackend, IsNamedAfterItsDevice) {
   EXPECT_EQ(test::make_cuda_backend(test::tiny_config()).name().substr(0, 7), "cuda:0 ");
 }

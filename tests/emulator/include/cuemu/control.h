@@ -8,10 +8,11 @@ namespace cuemu {
 struct Counters {
   long allocations = 0;  ///< cudaMalloc, cudaMallocHost
   long synchronisations =
-      0;              ///< of a stream, an event or the device, and copies the host waits for
-  long copies = 0;    ///< cudaMemcpy*, cudaMemset*
-  long launches = 0;  ///< kernels and graphs given to a stream
-  long kernels = 0;   ///< kernels run
+      0;                   ///< of a stream, an event or the device, and copies the host waits for
+  long copies = 0;         ///< cudaMemcpy*, cudaMemset*
+  long bytes_to_host = 0;  ///< of copies from the device
+  long launches = 0;       ///< kernels and graphs given to a stream
+  long kernels = 0;        ///< kernels run
 };
 
 }  // namespace cuemu
@@ -24,6 +25,9 @@ long cuemu_fallible_calls();
 void cuemu_set_fail(long n);
 /// The error the planted failure gives; -1: what fits the call.
 void cuemu_set_fail_error(int error);
+/// Makes kernels come as PTX of an older architecture than the device's, which the driver compiles
+/// when it loads them; 0: as machine code.
+void cuemu_set_ptx(int on);
 /// Allocations, streams, events, graphs and library handles that are alive: 0 when nothing leaked.
 long cuemu_live_objects();
 }
