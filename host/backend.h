@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -27,14 +28,17 @@ struct TrainingState : RunningState {
 
 /// What one update tells.
 struct UpdateResult {
-  std::vector<float> scores;          // finished episodes, by environment, then time
+  std::vector<float> scores;          // listed episodes, by environment, then time
   std::vector<std::int32_t> lengths;  // steps
-  std::int64_t steps = 0;             // environment steps played
-  std::int64_t cut_steps = 0;         // of these, in episodes the horizon cut: not in the gradient
-  double policy_loss = 0;             // sum of -advantage * log-prob over steps, per episode
-  double entropy = 0;                 // mean over steps, nats
-  double grad_norm = 0;               // before clipping
-  int rescalings = 0;                 // times the gradient saturated and was computed again
+  std::int64_t episodes = 0;          // finished, listed or not
+  double score_sum = 0;               // of finished episodes
+  std::int64_t length_sum = 0;
+  std::int64_t steps = 0;      // environment steps played
+  std::int64_t cut_steps = 0;  // of these, in episodes the horizon cut: not in the gradient
+  double policy_loss = 0;      // sum of -advantage * log-prob over steps, per episode
+  double entropy = 0;          // mean over steps, nats
+  double grad_norm = 0;        // before clipping
+  int rescalings = 0;          // times the gradient saturated and was computed again
 };
 
 /// Frames without an action that episodes start with in evaluations during training.
@@ -121,6 +125,10 @@ class Backend {
   virtual ~Backend() = default;
   virtual std::string name() const = 0;
 
+  /// From now on an update lists the last so many of its finished episodes; at first all. Millions
+  /// of episodes take longer to bring to the host than to play.
+  void list_at_most(std::int64_t episodes) { most_listed_ = episodes; }
+
   virtual void upload(const TrainingState& state) = 0;
   virtual TrainingState download() const = 0;
 
@@ -138,6 +146,9 @@ class Backend {
 
   /// Steps environments with the caller's actions.
   virtual void step(const StepBuffers& buffers) = 0;
+
+ protected:
+  std::int64_t most_listed_ = std::numeric_limits<std::int64_t>::max();
 };
 
 /// Errors: DeviceUnavailable if the device of the configuration is not there.

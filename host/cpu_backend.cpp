@@ -105,6 +105,7 @@ UpdateResult CpuBackend::one_update(std::uint32_t epoch, double lr) {
         config_, outcome_, record(),
         [&](std::int64_t i) { return record().reward == nullptr ? 1.0f : record().reward[i]; },
         result);
+    sum_up_episodes(most_listed_, result);
     estimate();
     result.cut_steps = result.steps - valid_steps_;
     if (valid_steps_ == 0) return result;  // no episode finished: nothing to learn from
@@ -114,7 +115,7 @@ UpdateResult CpuBackend::one_update(std::uint32_t epoch, double lr) {
       return FixedPoint::value(sums_[static_cast<std::size_t>(place)], scale);
     };
     result.policy_loss =
-        total(layout.loss(), last_args_.loss_scale) / static_cast<double>(result.scores.size());
+        total(layout.loss(), last_args_.loss_scale) / static_cast<double>(result.episodes);
     result.entropy =
         total(layout.entropy(), last_args_.entropy_scale) / static_cast<double>(valid_steps_);
     result.grad_norm =

@@ -5,13 +5,16 @@
 #include <algorithm>
 #include <cstdio>
 #include <mutex>
-
-#include "kernels/cuda/common.h"
+#include <numeric>
 
 namespace lockstep {
 namespace {
 
-constexpr std::int64_t kEpisodeLogBytes = std::int64_t{64} << 20;
+// The log of episodes: what a device can spare, for more updates a batch; of whole episodes, which
+// the host pins as much memory for, the least.
+constexpr std::int64_t kLeastLogBytes = std::int64_t{64} << 20;
+constexpr std::int64_t kMostLogBytes = std::int64_t{4} << 30;
+constexpr std::int64_t kLogShare = 16;  // of the free memory
 
 /// Of an episode in the log: its length, and its score where rewards differ.
 std::int64_t episode_bytes(const cuda::EpisodeLog& log, bool scored) {
@@ -88,18 +91,20 @@ void CudaUpdates::upload(const TrainingState& state) {
   pending_.reset();
 }
 
-std::int64_t CudaUpdates::slot_bytes() const {
-  return episode_bytes(*frame_.episode_log, !environment_->facts->constant_reward);
-}
-
 void CudaUpdates::choose_slots(cuda::EpisodeLog& log, std::int64_t groups, std::int32_t T,
                                bool episodic) {
   log.lanes = groups * kGroup;
   const std::int32_t shortest = std::max(1, environment_->facts->min_episode_steps);
   log.capacity = episodic ? 1 : std::max(1, T / shortest);
-  const std::int64_t bytes = episode_bytes(log, !environment_->facts->constant_reward);
+  std::int64_t bytes = episode_bytes(log, scored()), room = kLeastLogBytes;
+  if (!episodic) {
+    bytes += config_.envs * std::int64_t{sizeof(cuda::EpisodeSums)};
+    std::size_t free = 0, total = 0;
+    cuda_check(cudaMemGetInfo(&free, &total), "asking for the memory that is free");
+    room = std::clamp(static_cast<std::int64_t>(free) / kLogShare, kLeastLogBytes, kMostLogBytes);
+  }
   slots_ = static_cast<std::int32_t>(
-      std::clamp(kEpisodeLogBytes / bytes, std::int64_t{1}, std::int64_t{tuning_.most_slots}));
+      std::clamp(room / bytes, std::int64_t{1}, std::int64_t{tuning_.most_slots}));
 }
 
 /// Training memory exists from the first update on; stepping and evaluation need none.
@@ -119,8 +124,8 @@ void CudaUpdates::allocate_training() {
   mirror_ = cuda::pinned_memory(exchange_bytes);
   Arena mirror(mirror_.data());
   host_.place(mirror, slots_, frame_.num_parameters);
-  if (frame_.episodic) {  // else their number is known after the updates
-    episodes_read_ = cuda::pinned_memory(slots_ * slot_bytes());
+  if (frame_.episodic) {
+    episodes_read_ = cuda::pinned_memory(slots_ * frame_.episode_log->lanes * (scored() ? 8 : 4));
     const cuda::EpisodeLog& log = *frame_.episode_log;
     clear(log.length, slots_ * log.lanes * 4, stream_);
     if (log.score != nullptr) clear(log.score, slots_ * log.lanes * 4, stream_);
@@ -140,41 +145,57 @@ void CudaUpdates::push_control(std::int64_t rates) {
        "copying the state of the updates");
 }
 
-/// Waits for the device and brings state, parameters and the log of `slots` updates to host_; with
-/// whole episodes also their lengths and scores.
+/// Waits for the device and brings state, parameters, the log of `slots` updates and what is told
+/// of their episodes to the host.
 void CudaUpdates::read_back(std::int32_t slots) {
   const auto* const from = reinterpret_cast<std::byte*>(host_.state);
   const auto* const end = reinterpret_cast<std::byte*>(host_.log + slots);
   const auto offset = from - mirror_.data();
   pull(mirror_.data() + offset, training_.data() + offset, end - from, "copying results");
-  if (frame_.episodic) read_episodes(slots, slots * frame_.episode_log->lanes);
+  if (frame_.episodic) {
+    read_whole_episodes(slots);
+  } else {
+    read_lists(slots);
+  }
   synchronize();
 }
 
-/// Starts the copy of `episodes` lengths and, if rewards differ, as many scores.
-void CudaUpdates::read_episodes(std::int32_t slots, std::int64_t episodes) {
+/// Starts the copy of every environment's length and, if rewards differ, score.
+void CudaUpdates::read_whole_episodes(std::int32_t slots) {
   const cuda::EpisodeLog& log = *frame_.episode_log;
-  const std::int64_t bytes = episodes * 4;
-  const std::int32_t* length = log.length;
-  const float* score = log.score;
-  cuda::grow(episodes_read_, 2 * bytes, [](std::int64_t b) { return cuda::pinned_memory(b); });
-  if (!frame_.episodic) {
-    cuda::CompactArgs compact{log, slots, config_.envs, nullptr, nullptr, nullptr};
-    const auto place = [&](Arena& arena) {
-      arena.place(compact.offset, slots * config_.envs + 1);
-      arena.place(compact.length, episodes);
-      arena.place(compact.score, score == nullptr ? 0 : episodes);
-    };
-    cuda::grow(episodes_, arena_bytes(place),
-               [](std::int64_t b) { return cuda::device_memory(b, kLessMemory); });
-    Arena arena(episodes_.data());
-    place(arena);
-    cuda_check(cuda::compact_episodes(compact, stream_.get()), "listing the episodes");
-    length = compact.length;
-    score = compact.score;
-  }
-  pull(episodes_read_.data(), length, bytes, "copying episodes");
-  if (score != nullptr) pull(episodes_read_.data() + bytes, score, bytes, "copying episodes");
+  const std::int64_t bytes = slots * log.lanes * 4;
+  pull(episodes_read_.data(), log.length, bytes, "copying episodes");
+  if (!scored()) return;
+  pull(episodes_read_.data() + slots_ * log.lanes * 4, log.score, bytes, "copying episodes");
+}
+
+/// Lists the episodes of the updates on the device and starts the copy of the lists. Scores are
+/// summed up here, in order: all are listed then.
+void CudaUpdates::read_lists(std::int32_t slots) {
+  const cuda::EpisodeLog& log = *frame_.episode_log;
+  const std::int64_t most = config_.envs * log.capacity;
+  listed_ = scored() ? most : std::min(most, most_listed_);
+  cuda::CompactArgs compact{log,     exchange_.state, slots,   config_.envs, listed_,
+                            nullptr, nullptr,         nullptr, nullptr};
+  cuda::EpisodeLists lists{};
+  std::int64_t from = 0;
+  const auto place = [&](Arena& arena) {
+    arena.place(compact.before, slots * config_.envs + 1);
+    from = arena.bytes();
+    lists.place(arena, slots, listed_, scored());
+  };
+  const std::int64_t bytes = arena_bytes(place);
+  cuda::grow(episodes_, bytes,
+             [&](std::int64_t b) { return cuda::cleared_memory(b, kLessMemory, stream_); });
+  cuda::grow(episodes_read_, bytes - from, [](std::int64_t b) { return cuda::pinned_memory(b); });
+  Arena arena(episodes_.data()), mirror(episodes_read_.data());
+  place(arena);
+  lists_.place(mirror, slots, listed_, scored());
+  compact.total = lists.total;
+  compact.length = lists.length;
+  compact.score = lists.score;
+  cuda_check(cuda::compact_episodes(compact, stream_.get()), "listing the episodes");
+  pull(episodes_read_.data(), episodes_.data() + from, bytes - from, "copying episodes");
 }
 
 void CudaUpdates::launch_update() {
@@ -228,7 +249,7 @@ std::vector<UpdateResult> CudaUpdates::updates(std::uint32_t epoch, std::span<co
   const std::optional<const char*> message = stop_message();
   const std::int32_t done = message ? host_.state->slot : count;
   if (done == 0) throw NumericError(*message);
-  std::vector<UpdateResult> out = results(done, count);
+  std::vector<UpdateResult> out = results(done);
   pending_ = message;
   stale_ = message.has_value();  // the failed update left sums behind
   keep_state();
@@ -236,36 +257,42 @@ std::vector<UpdateResult> CudaUpdates::updates(std::uint32_t epoch, std::span<co
   return out;
 }
 
-/// What the first `slots` updates tell, of `read` that were read back.
-std::vector<UpdateResult> CudaUpdates::results(std::int32_t slots, std::int32_t read) {
-  std::int64_t total = 0;
-  for (std::int32_t slot = 0; slot < slots; ++slot) total += host_.log[slot].episodes;
-  if (!frame_.episodic) {
-    read_episodes(slots, total);
-    synchronize();
-  }
+/// What was read of an update's episodes.
+void CudaUpdates::take_episodes(std::int32_t slot, UpdateResult& result) const {
   const std::int64_t lanes = frame_.episode_log->lanes;
-  const std::int64_t listed = frame_.episodic ? read * lanes : total;
-  const auto* const lengths = reinterpret_cast<const std::int32_t*>(episodes_read_.data());
-  const auto* const scores = reinterpret_cast<const float*>(lengths + listed);
+  const auto* lengths = reinterpret_cast<const std::int32_t*>(episodes_read_.data());
+  const auto* scores = reinterpret_cast<const float*>(lengths + slots_ * lanes);
+  std::int64_t first = slot * lanes, listed = result.episodes;
+  if (!frame_.episodic) {
+    lengths = lists_.length;
+    scores = lists_.score;
+    first = slot * listed_;
+    listed = std::min(listed, listed_);
+  }
+  lengths += first;
+  result.length_sum = frame_.episodic ? std::accumulate(lengths, lengths + listed, std::int64_t{0})
+                                      : lists_.total[slot].steps;
+  const std::int64_t unlisted = listed - std::min(listed, most_listed_);
+  result.lengths.assign(lengths + unlisted, lengths + listed);
+  if (scored()) {
+    scores += first;
+    result.score_sum = std::accumulate(scores, scores + listed, 0.0);
+    result.scores.assign(scores + unlisted, scores + listed);
+  } else {  // a point a step
+    result.score_sum = static_cast<double>(result.length_sum);
+    result.scores.assign(lengths + unlisted, lengths + listed);
+  }
+}
+
+/// What the first `slots` updates tell.
+std::vector<UpdateResult> CudaUpdates::results(std::int32_t slots) {
   std::vector<UpdateResult> out(static_cast<std::size_t>(slots));
-  std::int64_t first = 0;
   for (std::int32_t slot = 0; slot < slots; ++slot) {
     const cuda::UpdateLog& log = host_.log[slot];
     UpdateResult& result = out[static_cast<std::size_t>(slot)];
-    if (frame_.episodic) first = slot * lanes;
-    const std::int64_t end = first + log.episodes;
-    result.lengths.assign(lengths + first, lengths + end);
-    if (frame_.episode_log->score != nullptr) {
-      result.scores.assign(scores + first, scores + end);
-    } else {
-      result.scores.assign(lengths + first, lengths + end);
-    }
-    first = end;
-    result.steps = config_.envs * config_.horizon;
-    if (frame_.episodic) {
-      for (const std::int32_t length : result.lengths) result.steps += length;
-    }
+    result.episodes = log.episodes;
+    take_episodes(slot, result);
+    result.steps = frame_.episodic ? result.length_sum : config_.envs * config_.horizon;
     if (config_.credit == Credit::kAll) result.cut_steps = result.steps - log.valid_steps;
     result.policy_loss = log.policy_loss;
     result.entropy = log.entropy;

@@ -14,6 +14,7 @@
 #include "host/arena.h"
 #include "host/backend.h"
 #include "host/cuda_buffers.h"
+#include "kernels/cuda/common.h"
 #include "kernels/cuda/launchers.h"
 
 namespace lockstep {
@@ -31,6 +32,20 @@ struct Exchange {
   UpdateLog* log;  // [slots]
 
   void place(Arena& arena, std::int64_t slots, std::int64_t num_parameters);
+};
+
+/// What comes up of the episodes of a batch of updates, cut off by the horizon: laid out alike on
+/// both sides.
+struct EpisodeLists {
+  EpisodeSums* total;    // [slots]
+  std::int32_t* length;  // [slots][listed]
+  float* score;          // [slots][listed]; null with a constant reward
+
+  void place(Arena& arena, std::int64_t slots, std::int64_t listed, bool scored) {
+    arena.place(total, slots);
+    arena.place(length, slots * listed);
+    arena.place(score, scored ? slots * listed : 0);
+  }
 };
 
 /// Score, length and number of episodes of every lane: laid out alike on both sides.
@@ -165,8 +180,8 @@ class CudaUpdates : public Backend {
   cuda::PinnedMemory mirror_;  // of the exchange
   cuda::Exchange exchange_{}, host_{};
   std::int32_t slots_ = 0;
-  cuda::DeviceMemory episodes_;       // compacted, with --horizon
-  cuda::PinnedMemory episodes_read_;  // lengths, then scores
+  cuda::DeviceMemory episodes_;       // with --horizon: sums over environments, lists
+  cuda::PinnedMemory episodes_read_;  // lists; of whole episodes lengths, then scores
   cuda::GraphExec update_graph_;
   // play()
   cuda::Event play_start_, play_end_;
@@ -181,10 +196,14 @@ class CudaUpdates : public Backend {
   void read_back(std::int32_t slots);
   void push_control(std::int64_t rates);
   std::optional<const char*> stop_message() const;
-  void read_episodes(std::int32_t slots, std::int64_t episodes);
-  std::vector<UpdateResult> results(std::int32_t slots, std::int32_t read);
-  std::int64_t slot_bytes() const;
+  void read_whole_episodes(std::int32_t slots);
+  void read_lists(std::int32_t slots);
+  void take_episodes(std::int32_t slot, UpdateResult& result) const;
+  std::vector<UpdateResult> results(std::int32_t slots);
+  bool scored() const { return !environment_->facts->constant_reward; }
 
+  cuda::EpisodeLists lists_{};          // in episodes_read_; [slots][listed_]
+  std::int64_t listed_ = 0;             // of an update, at most
   bool allocated_ = false;              // all that training needs is there
   bool stale_ = true;                   // the device's copy is not the host's
   std::optional<const char*> pending_;  // why the update after the last results failed

@@ -1,7 +1,9 @@
 // What a rollout on the CPU tells of its episodes: the buffers, and what is made of them.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <numeric>
 
 #include "host/backend.h"
 #include "host/buffer.h"
@@ -65,6 +67,17 @@ void collect_episodes(const Config& config, const Outcome& outcome, const Record
       score = 0;
     }
   }
+}
+
+/// Sums over the episodes listed, which are all that finished, and keeps the last `most` of them.
+inline void sum_up_episodes(std::int64_t most, UpdateResult& result) {
+  result.episodes = static_cast<std::int64_t>(result.scores.size());
+  result.score_sum = std::accumulate(result.scores.begin(), result.scores.end(), 0.0);
+  result.length_sum =
+      std::accumulate(result.lengths.begin(), result.lengths.end(), std::int64_t{0});
+  const std::int64_t unlisted = result.episodes - std::min(result.episodes, most);
+  result.scores.erase(result.scores.begin(), result.scores.begin() + unlisted);
+  result.lengths.erase(result.lengths.begin(), result.lengths.begin() + unlisted);
 }
 
 }  // namespace lockstep

@@ -109,11 +109,12 @@ UpdateResult TableBackend::one_update(std::uint32_t epoch, double lr) {
     collect_episodes(
         config_, outcome_, record_.steps,
         [&](std::int64_t i) { return static_cast<float>(record_.reward[i]); }, result);
+    sum_up_episodes(most_listed_, result);
     estimate();
     if (config_.credit == Credit::kAll) result.cut_steps = result.steps - valid_steps_;
     if (valid_steps_ == 0) return result;  // no episode finished, or none that counts
     result.rescalings = gradient();
-    const double episodes = static_cast<double>(std::max<std::size_t>(result.scores.size(), 1));
+    const double episodes = static_cast<double>(std::max<std::int64_t>(result.episodes, 1));
     result.policy_loss = FixedPoint::value(total_.loss, last_args_.loss_scale) / episodes;
     result.entropy = FixedPoint::value(total_.entropy, last_args_.entropy_scale) /
                      static_cast<double>(valid_steps_);

@@ -99,6 +99,7 @@ class Training {
       files_->metrics.emplace(files_->folder.path());
     }
     if (files_) files_->folder.start(record(), files_->config_toml);
+    backend_.list_at_most(config_.over);  // what the mean of the last episodes needs
     backend_.upload(state);
     lr_factor_ = state.lr_factor;
   }
@@ -173,7 +174,7 @@ class Training {
         const UpdateResult& result = results[i];
         lr_factor_ *= decay_of(progress_.update);
         ++progress_.update;
-        progress_.episodes += static_cast<std::int64_t>(result.scores.size());
+        progress_.episodes += result.episodes;
         progress_.steps += result.steps;
         progress_.add_scores(result.scores, config_.over);
         // due after the last of the updates asked for, if at all
@@ -220,8 +221,11 @@ class Training {
     m.steps = progress_.steps;
     m.seconds = progress_.seconds;
     m.mean_score = progress_.mean_score();
-    m.batch_score = mean(result.scores);
-    m.batch_length = mean(result.lengths);
+    if (result.episodes > 0) {
+      const auto episodes = static_cast<double>(result.episodes);
+      m.batch_score = result.score_sum / episodes;
+      m.batch_length = static_cast<double>(result.length_sum) / episodes;
+    }
     m.learning_rate = lr;
     m.policy_loss = result.policy_loss;
     m.entropy = result.entropy;

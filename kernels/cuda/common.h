@@ -13,15 +13,23 @@ cudaError_t check_architecture();
 /// Errors: as check_architecture()
 cudaError_t compiles_kernels(bool& from_ptx);
 
-/// The finished episodes of some updates, one behind the other: by update, then environment, then
-/// number within the environment.
+/// Of finished episodes: how many, and their steps.
+struct EpisodeSums {
+  std::int64_t episodes, steps;
+};
+
+/// The finished episodes of some updates: sums over all of them, and lists of each update's last
+/// ones, by environment, then number within the environment.
 struct CompactArgs {
   EpisodeLog log;
-  std::int32_t slots;     // of the log, from the first
-  std::int64_t num_envs;  // N: lanes beyond have no episodes
-  std::int64_t* offset;   // [slots * N + 1] out: number of episodes before those of an environment
-  std::int32_t* length;   // [episodes] out
-  float* score;           // [episodes] out; null with a constant reward
+  const UpdateState* state;  // updates from its slot on were not finished: they have no episodes
+  std::int32_t slots;        // of the log, from the first
+  std::int64_t num_envs;     // N: lanes beyond have no episodes
+  std::int64_t listed;       // episodes of an update in the lists, its last ones, at most
+  EpisodeSums* before;       // [slots * N + 1] out: over all environments before
+  EpisodeSums* total;        // [slots] out
+  std::int32_t* length;      // [slots][listed] out, from the first listed on
+  float* score;              // [slots][listed] out; null with a constant reward
 };
 
 /// Stream: asynchronous but for working memory the scan may take; call it between updates.

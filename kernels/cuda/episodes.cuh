@@ -1,10 +1,12 @@
-// The log of finished episodes, from a place per environment and number to one list in order.
+// The log of finished episodes, from a place per environment and number to sums over each update
+// and a list of its last episodes: what a host can take in while the device plays on, however many
+// environments there are.
 //
-// Thrust: an exclusive scan of the numbers of episodes gives each environment its place in the
-// list, then every entry of the log moves there. Reads the log once (8 bytes an entry that is
-// there, 4 a count), writes 8 bytes an episode. Lanes of neighbouring threads are neighbours in the
-// log. Limiter: bandwidth, or the two launches. Where Thrust's device is the CPU, one thread of a
-// kernel runs it: so it keeps the stream's order.
+// Thrust: an exclusive scan of the numbers of episodes and of their steps gives each environment
+// its place in the list, and the sums; then the entries that are listed move there. Reads the log
+// once (4 bytes an episode, 4 a count), writes and reads 16 bytes an environment. Lanes of
+// neighbouring threads are neighbours in the log. Limiter: bandwidth, or the two launches. Where
+// Thrust's device is the CPU, one thread of a kernel runs it: so it keeps the stream's order.
 #pragma once
 
 #include <thrust/execution_policy.h>
@@ -20,36 +22,50 @@
 
 namespace lockstep::cuda {
 
-/// Number of episodes of the i-th (update, environment); 0 beyond the last, where the scan's total
+/// Episodes of the i-th (update, environment); none beyond the last, where the scan's total
 /// appears.
-struct EpisodeCount {
+struct SumEpisodes {
   CompactArgs args;
 
-  __host__ __device__ std::int64_t operator()(std::int64_t i) const {
+  __host__ __device__ EpisodeSums operator()(std::int64_t i) const {
+    const EpisodeLog& log = args.log;
     const std::int64_t slot = i / args.num_envs, env = i % args.num_envs;
-    return slot < args.slots ? args.log.count[slot * args.log.lanes + env] : 0;
+    EpisodeSums sums{0, 0};
+    if (slot >= args.slots || slot >= args.state->slot) return sums;
+    sums.episodes = log.count[slot * log.lanes + env];
+    for (std::int64_t number = 0; number < sums.episodes; ++number) {
+      sums.steps += log.length[(slot * log.capacity + number) * log.lanes + env];
+    }
+    return sums;
   }
 };
 
-/// Moves entry i of the log, if there is such an episode, to its place.
-struct MoveEpisode {
+/// Moves those episodes of the i-th (update, environment) that are listed to their places.
+struct ListEpisodes {
   CompactArgs args;
 
   __host__ __device__ void operator()(std::int64_t i) const {
+    const EpisodeLog& log = args.log;
     const std::int64_t N = args.num_envs;
-    const std::int64_t env = i % N, row = i / N;
-    const std::int64_t number = row % args.log.capacity, slot = row / args.log.capacity;
-    if (number >= args.log.count[slot * args.log.lanes + env]) return;
-    const std::int64_t from = row * args.log.lanes + env;
-    const std::int64_t to = args.offset[slot * N + env] + number;
-    args.length[to] = args.log.length[from];
-    if (args.score != nullptr) args.score[to] = args.log.score[from];
+    const std::int64_t slot = i / N, env = i % N;
+    const EpisodeSums first = args.before[slot * N], end = args.before[(slot + 1) * N];
+    const EpisodeSums total{end.episodes - first.episodes, end.steps - first.steps};
+    if (env == 0) args.total[slot] = total;
+    const std::int64_t unlisted = total.episodes > args.listed ? total.episodes - args.listed : 0;
+    const std::int64_t count = args.before[i + 1].episodes - args.before[i].episodes;
+    for (std::int64_t number = 0; number < count; ++number) {
+      const std::int64_t place = args.before[i].episodes - first.episodes + number - unlisted;
+      if (place < 0) continue;
+      const std::int64_t from = (slot * log.capacity + number) * log.lanes + env;
+      args.length[slot * args.listed + place] = log.length[from];
+      if (args.score != nullptr) args.score[slot * args.listed + place] = log.score[from];
+    }
   }
 };
 
-struct AddCounts {
-  __host__ __device__ std::int64_t operator()(std::int64_t a, std::int64_t b) const {
-    return a + b;
+struct AddSums {
+  __host__ __device__ EpisodeSums operator()(EpisodeSums a, EpisodeSums b) const {
+    return {a.episodes + b.episodes, a.steps + b.steps};
   }
 };
 
@@ -57,9 +73,9 @@ template <class Policy>
 __host__ __device__ void compact_with(const Policy& policy, const CompactArgs& args) {
   const thrust::counting_iterator<std::int64_t> first(0);
   const std::int64_t lists = args.slots * args.num_envs;
-  thrust::transform_exclusive_scan(policy, first, first + lists + 1, args.offset,
-                                   EpisodeCount{args}, std::int64_t{0}, AddCounts{});
-  thrust::for_each_n(policy, first, lists * args.log.capacity, MoveEpisode{args});
+  thrust::transform_exclusive_scan(policy, first, first + lists + 1, args.before, SumEpisodes{args},
+                                   EpisodeSums{0, 0}, AddSums{});
+  thrust::for_each_n(policy, first, lists, ListEpisodes{args});
 }
 
 #if THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA

@@ -93,6 +93,22 @@ TEST(CpuBackend, AllocatesNothingFromTheFirstToTheLastStepOfAnUpdate) {
 #endif
 }
 
+TEST(CpuBackend, ListsTheLastEpisodesAndSumsUpAll) {
+  const Config config = test::small_config(37);
+  const UpdateResult all = test::make_cpu_backend(config).update(0, config.lr);
+  CpuBackend backend = test::make_cpu_backend(config);
+  backend.list_at_most(5);
+  const UpdateResult last = backend.update(0, config.lr);
+  EXPECT_THAT(last.lengths, testing::ElementsAreArray(all.lengths.data() + 32, 5));
+  EXPECT_THAT(last.scores, testing::ElementsAreArray(all.scores.data() + 32, 5));
+  EXPECT_EQ(last.episodes, 37);
+  EXPECT_EQ(last.length_sum, all.steps);
+  EXPECT_EQ(last.score_sum, static_cast<double>(all.steps)) << "a point a step";
+  EXPECT_EQ(last.policy_loss, all.policy_loss);
+  backend.list_at_most(0);
+  EXPECT_THAT(backend.update(1, config.lr).scores, IsEmpty());
+}
+
 TEST(CpuBackend, ReportsEveryEpisodeOfAnEpisodicUpdateInTheOrderOfEnvironments) {
   const Config config = test::small_config(37);
   CpuBackend backend = test::make_cpu_backend(config);

@@ -169,19 +169,6 @@ TEST(CudaBackend, MoreUpdatesThanTheLogHasRoomForComeInParts) {
   test::expect_same_updates(cuda, cpu, std::span(kRates).subspan(2), 2);
 }
 
-TEST(CudaBackend, TheLogOfEpisodesStaysSmall) {
-  Config config = test::tiny_config(40000, 1);
-  config.env = "corridor";
-  config.horizon = 4;
-  config.baseline = Baseline::kNone;
-  config.policy = PolicyKind::kLinear;
-  CudaBackend backend = test::make_cuda_backend(config);
-  backend.upload(test::initial_state(config));
-  backend.update(0, 1e-3);
-  const std::int64_t slot_bytes = 40000 * (4 + 4 * 8);
-  EXPECT_EQ(backend.slots(), (64 << 20) / slot_bytes);
-}
-
 TEST(CudaBackend, SaturatedGradientsAreComputedAgainAsOnTheCpu) {
   for (const std::int64_t horizon : {0, 30}) {
     Config config = test::tiny_config();

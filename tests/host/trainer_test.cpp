@@ -39,6 +39,17 @@ TEST_F(Trainer, StopsAtTheTotalOfUpdates) {
   EXPECT_THAT(resumed_epochs, ElementsAre(4u, 5u));
 }
 
+TEST_F(Trainer, AsksForTheEpisodesThatTheMeanIsOver) {
+  config.updates = 4;
+  config.over = 2;  // of three an update
+  const TrainResult result = train();
+  EXPECT_EQ(backend.most_listed(), 2);
+  EXPECT_EQ(result.episodes, 12);
+  EXPECT_EQ(result.mean_score, 25);
+  EXPECT_EQ(result.curve.back().batch_score, 20);
+  EXPECT_EQ(result.curve.back().batch_length, 20);
+}
+
 TEST_F(Trainer, StopsWithTheUpdateThatBringsTheTotalOfEpisodes) {
   config.episodes = 10;
   EXPECT_EQ(train().episodes, 12);

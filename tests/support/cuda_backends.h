@@ -73,6 +73,9 @@ inline void expect_same_state(const TrainingState& got, const TrainingState& wan
 inline void expect_same_result(const UpdateResult& got, const UpdateResult& want) {
   EXPECT_EQ(got.scores, want.scores);
   EXPECT_EQ(got.lengths, want.lengths);
+  EXPECT_EQ(got.episodes, want.episodes);
+  EXPECT_EQ(got.score_sum, want.score_sum);
+  EXPECT_EQ(got.length_sum, want.length_sum);
   EXPECT_EQ(got.steps, want.steps);
   EXPECT_EQ(got.cut_steps, want.cut_steps);
   EXPECT_EQ(got.policy_loss, want.policy_loss);

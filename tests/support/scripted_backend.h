@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "host/backend.h"
+#include "host/outcome.h"
 
 namespace lockstep::test {
 
@@ -24,6 +25,7 @@ class ScriptedBackend : public Backend {
   std::vector<std::size_t> asked;              // updates, by call
   std::size_t most_updates = ~std::size_t{0};  // done in one call
 
+  std::int64_t most_listed() const { return most_listed_; }
   std::string name() const override { return "scripted"; }
   void upload(const TrainingState& state) override { state_ = state; }
   TrainingState download() const override { return state_; }
@@ -43,6 +45,7 @@ class ScriptedBackend : public Backend {
       result.lengths.push_back(static_cast<std::int32_t>(score));
       result.steps += result.lengths.back();
     }
+    sum_up_episodes(most_listed_, result);
     epochs.push_back(epoch);
     rates.push_back(lr);
     for (float& p : state_.parameters) p = 0.5f * p + static_cast<float>(lr);

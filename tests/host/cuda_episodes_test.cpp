@@ -1,0 +1,80 @@
+// Tests of what a CUDA backend tells of finished episodes, on the emulator: the sums and lists of
+// the CPU, whatever the number of episodes is, without copying more for more of them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cuemu/control.h>
+#include "host/cuda_backend.h"
+#include "tests/support/cuda_backends.h"
+
+namespace lockstep {
+namespace {
+
+using testing::SizeIs;
+
+constexpr double kRates[] = {3e-3, 1e-3};
+
+TEST(CudaEpisodes, TheLogOfEpisodesTakesAShareOfTheDevice) {
+  Config config = test::tiny_config(40000, 1);
+  config.env = "corridor";
+  config.horizon = 4;
+  config.baseline = Baseline::kNone;
+  config.policy = PolicyKind::kLinear;
+  std::size_t free = 0, total = 0;
+  ASSERT_EQ(cudaMemGetInfo(&free, &total), cudaSuccess);
+  CudaBackend backend = test::make_cuda_backend(config);
+  backend.upload(test::initial_state(config));
+  backend.update(0, 1e-3);
+  // count, four lengths and scores, sums over what was before
+  const std::int64_t slot_bytes = 40000 * (4 + 4 * 8 + 16);
+  EXPECT_EQ(backend.slots(), static_cast<std::int64_t>(free) / 16 / slot_bytes);
+}
+
+TEST(CudaEpisodes, ListsTheLastEpisodesAsTheCpuDoes) {
+  for (const char* env : {"cartpole", "corridor"}) {
+    for (const std::int64_t horizon : {0, 40}) {
+      for (const std::int64_t most : {0, 7}) {
+        SCOPED_TRACE(std::string(env) + ", horizon " + std::to_string(horizon));
+        Config config = test::tiny_config(18, 4);
+        config.env = env;
+        config.horizon = horizon;
+        config.baseline = Baseline::kNone;
+        CudaBackend cuda = test::make_cuda_backend(config);
+        CpuBackend cpu(config, find_environment(env), {});
+        for (Backend* backend : std::initializer_list<Backend*>{&cuda, &cpu}) {
+          backend->list_at_most(most);
+          backend->upload(test::initial_state(config));
+        }
+        EXPECT_THAT(cuda.update(0, 1e-3).lengths, SizeIs(most));
+        cuda.upload(test::initial_state(config));
+        test::expect_same_updates(cuda, cpu, kRates);
+      }
+    }
+  }
+}
+
+TEST(CudaEpisodes, WhatIsCopiedDoesNotGrowWithTheEpisodes) {
+  const auto bytes = [](std::int64_t envs) {
+    Config config = test::tiny_config(envs, 9);
+    config.horizon = 30;
+    config.baseline = Baseline::kBatchMean;
+    CudaBackend backend = test::make_cuda_backend(config);
+    backend.list_at_most(5);
+    backend.upload(test::initial_state(config));
+    const std::vector<double> rates(3, 1e-3);
+    backend.updates(0, rates);  // allocates
+    const cuemu::Counters before = cuemu_counters();
+    for (const UpdateResult& result : backend.updates(3, rates)) {
+      EXPECT_GT(result.episodes, 5);
+      EXPECT_THAT(result.scores, SizeIs(5));
+    }
+    const cuemu::Counters after = cuemu_counters();
+    EXPECT_EQ(after.synchronisations - before.synchronisations, 1);
+    EXPECT_EQ(after.allocations, before.allocations);
+    return after.bytes_to_host - before.bytes_to_host;
+  };
+  EXPECT_EQ(bytes(16), bytes(64));
+}
+
+}  // namespace
+}  // namespace lockstep
