@@ -85,10 +85,6 @@ std::vector<std::string> library_arguments(const BenchOptions& options) {
     // a slow minute of the machine then hits all rows alike
     words.push_back("--benchmark_enable_random_interleaving=true");
   }
-  if (!options.save.empty()) {
-    words.push_back("--benchmark_out=" + options.save);
-    words.push_back("--benchmark_out_format=json");
-  }
   if (options.json) words.push_back("--benchmark_format=json");
   words.insert(words.end(), options.rest.begin(), options.rest.end());
   return words;
@@ -117,9 +113,8 @@ int measure(const BenchOptions& options) {
           "--emulated: the device is in another program, lockstep_bench_emulated");
   Measurements baseline;  // a bad file is better found before an hour of measuring
   if (options.compares()) baseline = read_measurements(options.baseline);
-  if (!options.save.empty() && !std::ofstream(options.save, std::ios::app)) {
-    throw IoError("cannot write " + options.save);
-  }
+  std::unique_ptr<ResultFile> file;
+  if (!options.save.empty()) file = std::make_unique<ResultFile>(options.save);
   initialize_library(options);
   check_correctness();
   const bool has_cuda = (options.emulated || !cuda_is_emulated()) && !cuda_context().empty();
@@ -137,7 +132,8 @@ int measure(const BenchOptions& options) {
   const bool own_report = options.quick || (options.compares() && options.json);
   Recorder recorder(own_report ? nullptr
                                : std::unique_ptr<benchmark::BenchmarkReporter>(
-                                     benchmark::CreateDefaultDisplayReporter()));
+                                     benchmark::CreateDefaultDisplayReporter()),
+                    std::move(file));
   std::string filter = benchmark::GetBenchmarkFilter();
   if (filter.empty()) filter = options.quick ? floor_filter(options.sizes) : ".";
   if (own_report) std::fprintf(stderr, "lockstep: measuring, under a minute ...\n");

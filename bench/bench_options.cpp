@@ -86,7 +86,9 @@ usage: lockstep bench [ARGUMENTS]
 
   --quick               the table of floors: measured, floor, share of the multiply-add peak,
                         ratio to op-by-op; under a minute
-  --save FILE           write all repetitions to FILE (JSON of Google Benchmark)
+  --save FILE           write all repetitions to FILE (JSON of Google Benchmark), complete after
+                        every row; rows end late, all their repetitions being shuffled, but for
+                        --benchmark_enable_random_interleaving=false
   --baseline FILE       compare medians with those of FILE; exit code 5 if a row became slower
                         than allowed beyond the noise
   --candidate FILE      with --baseline: compare this file instead of measuring

@@ -4,7 +4,9 @@
 // included.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <functional>
 #include <map>
 #include <memory>
@@ -43,10 +45,21 @@ void count(benchmark::State& state, double steps, double flops_per_step, double 
   }
 }
 
-void register_row(const std::string& name, std::function<void(benchmark::State&)> body) {
+// Turns of a row are decided here. The library would go on until the reported times add up to what
+// it wants: minutes where they are a small part of what a turn takes, for ever where they are 0.
+constexpr std::int64_t kTurns = 100;       // of what takes microseconds
+constexpr double kStepsARow = 2e9;         // some 0.1 s of a rollout
+constexpr double kTrainedStepsARow = 4e8;  // some 0.05 s, by updates
+
+/// For about `total` environment steps, `steps` a turn.
+std::int64_t turns_for(double total, double steps) {
+  return std::clamp<std::int64_t>(std::llround(total / steps), 1, kTurns);
+}
+
+void register_row(const std::string& name, std::int64_t turns,
+                  std::function<void(benchmark::State&)> body) {
   auto* row = benchmark::RegisterBenchmark(name.c_str(), std::move(body));
-  row->Unit(benchmark::kMillisecond)->UseManualTime();
-  if (cuda_is_emulated()) row->Iterations(1);  // its clock may stand still
+  row->Unit(benchmark::kMillisecond)->UseManualTime()->Iterations(cuda_is_emulated() ? 1 : turns);
 }
 
 void run_play(benchmark::State& state, const Sizes& sizes, bool random_actions,
@@ -66,6 +79,7 @@ void run_play(benchmark::State& state, const Sizes& sizes, bool random_actions,
 void register_plays(const Sizes& sizes) {
   const auto add = [&](const char* op, bool random, const char* name, GpuMapping mapping) {
     register_row(benchmark_name(op, cuda_backend(name), sizes.num_envs, sizes.steps),
+                 turns_for(kStepsARow, steps_of(sizes)),
                  [=](benchmark::State& state) { run_play(state, sizes, random, mapping); });
   };
   add(op::kEnvironment, true, "", GpuMapping::kAuto);
@@ -116,7 +130,7 @@ constexpr Part kParts[] = {
 void register_parts(const Sizes& sizes) {
   for (const Part& part : kParts) {
     register_row(benchmark_name(part.op, cuda_backend(part.backend), sizes.num_envs, sizes.steps),
-                 [=](benchmark::State& state) {
+                 turns_for(kStepsARow, steps_of(sizes)), [=](benchmark::State& state) {
                    CudaLab& lab = lab_of(sizes);
                    for (auto _ : state) {
                      state.SetIterationTime(lab.seconds(cuda::Stop::kRunning, part.launch));
@@ -126,7 +140,7 @@ void register_parts(const Sizes& sizes) {
                    count(state, steps_of(sizes), flops, part.bytes_per_step);
                  });
   }
-  register_row(benchmark_name("finish", cuda_backend(), sizes.num_envs, sizes.steps),
+  register_row(benchmark_name("finish", cuda_backend(), sizes.num_envs, sizes.steps), kTurns,
                [=](benchmark::State& state) {
                  CudaLab& lab = lab_of(sizes);
                  for (auto _ : state) {
@@ -135,8 +149,8 @@ void register_parts(const Sizes& sizes) {
                    }));
                  }
                });
-  // five kernels that return at once
-  register_row(benchmark_name(op::kLaunchOverhead, cuda_backend(), sizes.num_envs, sizes.steps),
+  // five kernels that return at once, a hundred times a turn
+  register_row(benchmark_name(op::kLaunchOverhead, cuda_backend(), sizes.num_envs, sizes.steps), 20,
                [=](benchmark::State& state) {
                  CudaLab& lab = lab_of(sizes);
                  for (auto _ : state) {
@@ -147,8 +161,9 @@ void register_parts(const Sizes& sizes) {
                });
 }
 
+constexpr int kUpdates = 10;  // a turn, in one batch if the log of its episodes has room
+
 void run_updates(benchmark::State& state, const Sizes& sizes, Store store) {
-  constexpr int kUpdates = 10;  // a batch, if the log of its episodes has room
   const Config config = workload_config(sizes, store);
   const auto backend = make_cuda_backend(config);
   const TrainingState initial = backend->download();
@@ -176,6 +191,7 @@ void register_updates(const Sizes& sizes) {
   for (const Store store : {Store::kLogits, Store::kRecompute}) {
     register_row(benchmark_name(store == Store::kLogits ? op::kTraining : op::kRecompute,
                                 cuda_backend(), sizes.num_envs, sizes.steps),
+                 turns_for(kTrainedStepsARow, kUpdates * steps_of(sizes)),
                  [=](benchmark::State& state) { run_updates(state, sizes, store); });
   }
 }

@@ -3,14 +3,51 @@
 
 #include <algorithm>
 #include <iterator>
+#include <system_error>
+#include <utility>
+
+#include "host/durable_file.h"
+#include "host/errors.h"
 
 namespace lockstep::bench {
 
+ResultFile::ResultFile(std::filesystem::path path) : path_(std::move(path)) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path_, error);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
+    throw IoError("cannot write " + path_.string() +
+                  ": not a regular file, and results are replaced with every row");
+  }
+  const DurableFile attempt(path_);  // leaves nothing
+  reporter_.SetOutputStream(&text_);
+  reporter_.SetErrorStream(&text_);
+}
+
+void ResultFile::begin(const benchmark::BenchmarkReporter::Context& context) {
+  static_cast<void>(reporter_.ReportContext(context));
+  write();
+}
+
+void ResultFile::add(const std::vector<benchmark::BenchmarkReporter::Run>& runs) {
+  reporter_.ReportRuns(runs);
+  write();
+}
+
+void ResultFile::write() const {
+  std::ostringstream end;  // what the library puts behind the last row
+  benchmark::JSONReporter closing;
+  closing.SetOutputStream(&end);
+  closing.Finalize();
+  write_file_durably(path_, text_.str() + end.str());
+}
+
 bool Recorder::ReportContext(const Context& context) {
+  if (file_ != nullptr) file_->begin(context);
   return next_ == nullptr || next_->ReportContext(context);
 }
 
 void Recorder::ReportRuns(const std::vector<Run>& runs) {
+  if (file_ != nullptr) file_->add(runs);
   for (const Run& run : runs) {
     if (run.run_type != Run::RT_Iteration) continue;
     const std::string name = run.run_name.str();
