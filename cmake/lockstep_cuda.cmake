@@ -114,7 +114,7 @@ function(lockstep_cuda_parts target compiler)
   list(APPEND sources "${folder}/environments.cpp" "${folder}/common.${extension}"
               "${folder}/dense.${extension}")
   foreach(name cuda_backend cuda_blas cuda_buffers cuda_dense cuda_environments cuda_learn
-               cuda_play cuda_table_backend cuda_table_learn cuda_updates)
+               cuda_libraries cuda_play cuda_table_backend cuda_table_learn cuda_updates)
     list(APPEND sources "${LS_ENVIRONMENT_TEMPLATES}/../host/${name}.cpp")
   endforeach()
 

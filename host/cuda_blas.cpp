@@ -4,6 +4,9 @@
 
 #include <dlfcn.h>
 
+#include <filesystem>
+
+#include "host/cuda_libraries.h"
 #include "host/errors.h"
 
 #if __has_include(<cublas_v2.h>)
@@ -20,11 +23,24 @@ namespace {
 
 }  // namespace
 
-void* load_library(const char* const* names, int count) {
-  for (int i = 0; i < count; ++i) {
-    if (void* library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL)) return library;
+void* load_library(std::initializer_list<const char*> names, const char* in_python) {
+  std::string reason;
+  for (const char* name : names) {
+    if (void* library = dlopen(name, RTLD_NOW | RTLD_LOCAL)) return library;
+    reason = dlerror();
   }
-  throw_unavailable(dlerror());
+  for (const std::filesystem::path& path : python_libraries(in_python)) {
+    // what it needs is beside it (libcublasLt), where the loader looks only if it was built so;
+    // one that is loaded already is not looked for
+    std::string needed = in_python;
+    if (const std::size_t dot = needed.find(".so"); dot != std::string::npos) {
+      needed.insert(dot, "Lt");
+      static_cast<void>(dlopen((path.parent_path() / needed).c_str(), RTLD_NOW | RTLD_LOCAL));
+    }
+    if (void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
+    reason = dlerror();
+  }
+  throw_unavailable(reason);
 }
 
 #ifdef LS_HAVE_CUBLAS
@@ -72,8 +88,7 @@ void find(void* library, const char* name, Function& function) {
 
 const Functions& functions() {
   static const Functions table = [] {
-    constexpr const char* kNames[] = {LS_LIBRARY, "/usr/local/cuda/lib64/" LS_LIBRARY};
-    void* library = load_library(kNames, 2);
+    void* library = load_library({LS_LIBRARY, "/usr/local/cuda/lib64/" LS_LIBRARY}, LS_LIBRARY);
     Functions f{};
     find(library, LS_NAME_OF(cublasCreate), f.create);
     find(library, LS_NAME_OF(cublasDestroy), f.destroy);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 
 #include "host/cuda_buffers.h"
@@ -37,7 +38,9 @@ class CudaBlas {
   std::string name_;
 };
 
-/// Errors: DeviceUnavailable if no library of these names can be loaded, with the last reason.
-void* load_library(const char* const* names, int count);
+/// The first library of these names that can be loaded, else one called `in_python` of a Python's
+/// packages (cuda_libraries.h), with the library of the same folder whose name ends in Lt.
+/// Errors: DeviceUnavailable if there is none, with the last reason.
+void* load_library(std::initializer_list<const char*> names, const char* in_python);
 
 }  // namespace lockstep::cuda
