@@ -38,6 +38,11 @@ case ${1-} in
 esac
 emulator=no
 if [ "$job" = test ] || [ "${LS_CUDA_EMULATOR-}" = 1 ]; then emulator=yes; fi
+if [ "$job" = bench ]; then
+  for argument in "$@"; do
+    if [ "$argument" = --emulated ]; then emulator=yes; fi
+  done
+fi
 
 # --- what the build needs: a program or a header stands for its package (dpkg is slow to ask) ---
 missing=
@@ -171,7 +176,9 @@ case $job in
   bench) target=lockstep_bench ;;
   run) target=lockstep_cli ;;
 esac
-ninja -C "$build" "$target" >"$log" 2>&1 9>&- || fail "the build"
+if [ "$job$emulator" = benchyes ]; then target="$target lockstep_bench_emulated"; fi
+# shellcheck disable=SC2086  # one target or two
+ninja -C "$build" $target >"$log" 2>&1 9>&- || fail "the build"
 exec 9>&-
 
 if [ "$job" != test ]; then exec "$build/lockstep" "$@"; fi

@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "host/build_stamp.h"
+#include "host/elf_check.h"
 #include "host/errors.h"
 
 namespace lockstep {
@@ -50,10 +51,18 @@ CudaSupport load() {
   CudaSupport support;
   const fs::path path = find_plugin();
   if (path.empty()) {
-    support.probe.reason = "no plug-in " + plugin_name() + ": this build has no CUDA part";
+    support.probe.reason =
+        "no plug-in " + plugin_name() +
+        (emulated()
+             ? ": LS_CUDA_EMULATOR=1 ./lockstep.sh builds it, or CMake's -DLS_CUDA_EMULATOR=ON"
+             : ": this build has no CUDA part");
     return support;
   }
   support.built = true;
+  if (const std::string fault = elf_fault(path); !fault.empty()) {
+    support.probe.reason = "cannot load the plug-in: " + path.string() + ": " + fault;
+    return support;
+  }
   void* const module = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   void* const symbol = module == nullptr ? nullptr : dlsym(module, kCudaPluginSymbol);
   if (symbol == nullptr) {
@@ -110,7 +119,8 @@ DeviceChoice choose_device(const std::string& device, const char* name) {
   const std::string reason = obstacle(support, number, name);
   if (reason.empty()) return {number, ""};
   if (device != "auto") throw DeviceUnavailable("--device " + device + ": " + reason);
-  if (!support.built) return {};
+  // a build without a CUDA part is no news, but the emulator was asked for by name
+  if (!support.built && !emulated()) return {};
   return {-1, "no usable GPU (" + reason + "); using the CPU"};
 }
 

@@ -56,7 +56,7 @@ const CudaSupport& cuda_support();
 /// Where a --device computes.
 struct DeviceChoice {
   int cuda = -1;     // number of the CUDA device; -1: the CPU
-  std::string note;  // auto: why a plug-in that is there is of no use, else empty
+  std::string note;  // auto: why a plug-in that is there, or asked for, is of no use, else empty
 };
 
 /// Decides for --device auto, cpu, cuda or cuda:N and the environment `name`.

@@ -34,6 +34,13 @@ set_target_properties(
   lockstep_foreign_plugin PROPERTIES OUTPUT_NAME lockstep_cuda LIBRARY_OUTPUT_DIRECTORY
                                      "${CMAKE_CURRENT_BINARY_DIR}/foreign")
 target_link_libraries(lockstep_foreign_plugin PRIVATE lockstep_kernels)
+foreach(name cuda_blas elf_check)
+  lockstep_test(host/${name}_test SOURCES host/${name}_test.cpp LIBRARIES lockstep_cuda_test
+                DEFINITIONS "LS_MODULE=\"$<TARGET_FILE:lockstep_foreign_plugin>\""
+                DEPENDS lockstep_foreign_plugin)
+endforeach()
+lockstep_test(host/cuda_libraries_test SOURCES host/cuda_libraries_test.cpp
+              LIBRARIES lockstep_cuda_test)
 lockstep_test(host/cuda_long_test SOURCES host/cuda_long_test.cpp LABELS slow
               ENVIRONMENTS cartpole corridor LIBRARIES lockstep_cuda_test)
 lockstep_test(cli/cuda_device_test SOURCES cli/cuda_device_test.cpp PROGRAM

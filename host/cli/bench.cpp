@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
@@ -70,8 +71,9 @@ fs::path find_program(const char* name) {
   const fs::path here = fs::read_symlink("/proc/self/exe").parent_path();
   const fs::path path = here / name;
   if (access(path.c_str(), X_OK) == 0) return path;
-  throw RunFailure(std::string(name) + " is not built: not in " + here.string() +
-                   "; ./lockstep.sh bench builds it");
+  throw RunFailure(
+      std::string(name) + " is not built: not in " + here.string() + "; ./lockstep.sh bench" +
+      (name == std::string_view(kEmulatedProgram) ? " --emulated" : "") + " builds it");
 }
 
 int run(const Arguments& arguments) {

@@ -163,6 +163,52 @@ TEST_F(CudaDeviceTest, APlugInThatDoesNotFitIsRefused) {
   EXPECT_THAT(fallback.err, HasSubstr("no usable GPU (the plug-in "));
 }
 
+TEST_F(CudaDeviceTest, ADamagedPlugInIsRefusedAtEveryLength) {
+  const std::string plugin = "liblockstep_cuda_emulated.so";
+  const std::string whole = test::slurp(LS_PLUGIN_FOLDER "/" + plugin);
+  ASSERT_GT(whole.size(), 500000u);
+  std::filesystem::create_directory(folder_ / "cut");
+  const auto with = [&](const std::string& bytes) {
+    test::spill(folder_ / "cut" / plugin, bytes);
+    return error({"rollout", "--envs", "1", "--steps", "1", "--device", "cuda"},
+                 {"LS_PLUGIN_DIR=" + (folder_ / "cut").string()});
+  };
+  EXPECT_THAT(with(whole), Not(HasSubstr("damaged")));
+  std::vector<std::size_t> sizes = {0, 1, 63, 64, 1000, 100000, 400000, whole.size() - 1};
+  for (int i = 1; i < 12; ++i) sizes.push_back(whole.size() * static_cast<std::size_t>(i) / 12);
+  for (const std::size_t size : sizes) {
+    EXPECT_THAT(with(whole.substr(0, size)),
+                MatchesRegex("3 --device cuda: cannot load the plug-in: .*" + plugin +
+                             ": the file is damaged: .*"))
+        << size << " of " << whole.size();
+  }
+  EXPECT_EQ(
+      run({"train", "--updates", "1", "--quiet"}, {"LS_PLUGIN_DIR=" + (folder_ / "cut").string()})
+          .code,
+      0)
+      << "--device auto goes on with the CPU";
+}
+
+TEST_F(CudaDeviceTest, AnEmulatorThatIsNotBuiltIsNamedWithTheCommandThatBuildsIt) {
+  std::filesystem::create_directory(folder_ / "empty");
+  const Words empty = {"LS_PLUGIN_DIR=" + (folder_ / "empty").string()};
+  EXPECT_EQ(error({"rollout", "--device", "cuda"}, empty),
+            "3 --device cuda: no plug-in liblockstep_cuda_emulated.so: LS_CUDA_EMULATOR=1 "
+            "./lockstep.sh builds it, or CMake's -DLS_CUDA_EMULATOR=ON");
+  EXPECT_THAT(
+      run({"train", "--updates", "1"}, empty).err,
+      HasSubstr("no usable GPU (no plug-in liblockstep_cuda_emulated.so: LS_CUDA_EMULATOR=1"));
+  // a program without the others beside it
+  std::filesystem::copy_file(LS_TEST_PROGRAM, folder_ / "lockstep");
+  const auto bench = [&](const Words& words) {
+    return Process((folder_ / "lockstep").string(), words, folder_.path()).wait();
+  };
+  EXPECT_THAT(bench({"bench", "--emulated"}).err,
+              HasSubstr("lockstep_bench_emulated is not built: not in " + folder_.path().string() +
+                        "; ./lockstep.sh bench --emulated builds it"));
+  EXPECT_THAT(bench({"bench"}).err, HasSubstr("; ./lockstep.sh bench builds it"));
+}
+
 TEST_F(CudaDeviceTest, InfoListsDevicesOrTheReason) {
   const json two = json::parse(run({"info", "--json"}, {"LS_EMULATOR_DEVICES=2"}).out);
   ASSERT_EQ(two.at("cuda").at("devices").size(), 2u);
