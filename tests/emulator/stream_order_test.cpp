@@ -104,6 +104,11 @@ Finding captured_fork() {
   const Integers copy(1);
   cudaGraph_t graph = nullptr;
   cudaGraphExec_t exec = nullptr;
+  {
+    const lockstep::cuda::KernelLoading loading;
+    EXPECT_OK(set_on(stream, value, 0));
+    EXPECT_OK(add_on(side, value, copy, 0));
+  }
   EXPECT_OK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
   EXPECT_OK(cudaEventRecord(fork, stream));
   EXPECT_OK(cudaStreamWaitEvent(side, fork));

@@ -78,6 +78,11 @@ TEST(CudaTableUpdate, OneFollowsAnotherWithoutTheHost) {
   CudaTableUpdate u(c);
   cudaStream_t stream = nullptr;
   require_cuda(cudaStreamCreate(&stream));
+  {
+    const cuda::KernelLoading loading;
+    estimate(u, stream);
+    learn(u, stream);
+  }
   require_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
   estimate(u, stream);
   learn(u, stream);
