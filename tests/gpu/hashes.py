@@ -100,6 +100,10 @@ class Failure(Exception):
     """A run of the program went wrong."""
 
 
+# what a program that is wrong, or files it did not write, can end in
+WRONG = (Failure, OSError, ValueError, KeyError)
+
+
 def start(words):
     """Runs the program; what it says on stdout."""
     result = subprocess.run(words, capture_output=True, text=True)
@@ -148,15 +152,15 @@ def compare_case(program, case, device):
                 start([program, "train", case.environment, *case.before.split(), "--device", "cpu", *COMMON,
                        *TRAINING, "--out", folder / "before"])
             expected, _ = run(program, case, "cpu", "", folder)
-        except Failure as failure:
-            print(f"FAILED  {case.name()} on the CPU: {failure}")
+        except WRONG as failure:
+            print(f"FAILED  {case.name()} on the CPU: {failure!s:.2000}")
             return 0, 1
         for layout in case.layouts:
             began = time.monotonic()
             try:
                 got, steps = run(program, case, device, layout, folder)
-            except Failure as failure:
-                print(f"FAILED  {case.name()} {layout}: {failure}")
+            except WRONG as failure:
+                print(f"FAILED  {case.name()} {layout}: {failure!s:.2000}")
                 failures += 1
                 continue
             compared += steps
