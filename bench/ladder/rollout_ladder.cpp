@@ -36,6 +36,8 @@ class DeviceArray {
   DeviceArray(const T* from, std::int64_t count) : DeviceArray(count) {
     cuda::cuda_check(cudaMemcpy(data(), from, count_ * sizeof(T), cudaMemcpyHostToDevice),
                      "upload");
+    // returns with the values on their way, and the stream of the kernels waits for no other
+    cuda::cuda_check(cudaStreamSynchronize(nullptr), "upload");
   }
   T* data() const { return reinterpret_cast<T*>(memory_.data()); }
   std::vector<T> download() const {

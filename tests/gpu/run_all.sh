@@ -216,7 +216,7 @@ part_tests() {
 
 part_bench() {
   # a row's repetitions one after the other: it is measured, and written, before the next one begins
-  local options=(--benchmark_filter=/cuda --benchmark_min_time=0.05
+  local options=(--benchmark_filter=/cuda
     --benchmark_enable_random_interleaving=false --save "$result.json")
   local suffix='' tiny=() failed=0
   if [ $emulated = yes ]; then
