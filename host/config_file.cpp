@@ -12,6 +12,7 @@
 #include "host/durable_file.h"
 #include "host/errors.h"
 #include "host/options.h"
+#include "host/suggestion.h"
 
 namespace lockstep {
 namespace {
@@ -81,8 +82,7 @@ std::string value_text(const toml::node& node, const Option& option, const Origi
   for (const Option& option : option_table()) {
     if (option.scope != OptionScope::kSource) names.push_back(option.name);
   }
-  throw BadInput(line + ": unknown key " + in_quotes(key) + "; the nearest is '" +
-                 std::string(nearest_name(key, names)) + "'");
+  throw BadInput(line + ": unknown key " + in_quotes(key) + nearest_hint(key, names));
 }
 
 Setting read_entry(std::string_view key, const toml::node& node, const std::string& where) {
@@ -91,8 +91,8 @@ Setting read_entry(std::string_view key, const toml::node& node, const std::stri
   if (option == nullptr) throw_unknown_key(key, line);
   const Origin origin{line + ": " + std::string(key), true};
   if (option->scope == OptionScope::kSource) {
-    throw_bad_value(
-        origin, "allowed on the command line and as " + variable_name(*option) + ", not in a file");
+    throw_bad_value(origin, "allowed on the command line and as " + variable_name(option->name) +
+                                ", not in a file");
   }
   return {option, value_text(node, *option, origin), origin};
 }

@@ -190,10 +190,11 @@ const Option* find_option(std::string_view name) {
   return found == std::end(kTable) ? nullptr : found;
 }
 
-std::string variable_name(const Option& option) {
-  if (!option.variable.empty()) return std::string(option.variable);
+std::string variable_name(std::string_view option) {
+  const Option* row = find_option(option);
+  if (row != nullptr && !row->variable.empty()) return std::string(row->variable);
   std::string name = "LS_";
-  for (const char c : option.name) {
+  for (const char c : option) {
     name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   }
   return name;

@@ -6,9 +6,9 @@
 #include <cmath>
 #include <cstddef>
 #include <system_error>
-#include <vector>
 
 #include "host/errors.h"
+#include "host/suggestion.h"
 
 namespace lockstep {
 namespace {
@@ -65,6 +65,26 @@ void throw_bad_value(const Origin& origin, const std::string& what) {
   const std::string message = origin.name + ": " + what;
   if (origin.from_file) throw BadInput(message);
   throw InvalidArgument(message);
+}
+
+void check_value(const ValueSpec& spec, std::string_view text, const Origin& origin) {
+  switch (spec.type) {
+    case ValueType::kInteger:
+      parse_integer(spec, text, origin);
+      break;
+    case ValueType::kSeed:
+      parse_seed(text, origin);
+      break;
+    case ValueType::kReal:
+      parse_real(spec, text, origin);
+      break;
+    case ValueType::kBoolean:
+      parse_boolean(text, origin);
+      break;
+    case ValueType::kText:
+      parse_text(spec, text, origin);
+      break;
+  }
 }
 
 std::int64_t parse_integer(const ValueSpec& spec, std::string_view text, const Origin& origin) {
@@ -129,8 +149,7 @@ int parse_choice(const ValueSpec& spec, std::string_view text, const Origin& ori
   const auto found = std::find(spec.choices.begin(), spec.choices.end(), text);
   if (found != spec.choices.end()) return static_cast<int>(found - spec.choices.begin());
   throw_bad_value(origin, in_quotes(text) + " is not one of " + choices_text(spec, ", ") +
-                              "; the nearest is '" + std::string(nearest_name(text, spec.choices)) +
-                              "'");
+                              nearest_hint(text, spec.choices));
 }
 
 std::string range_text(const ValueSpec& spec) {
@@ -181,39 +200,6 @@ std::string in_quotes(std::string_view text) {
   }
   if (text.size() > kLongest) result += "...";
   return result + "'";
-}
-
-int edit_distance(std::string_view a, std::string_view b) {
-  // optimal string alignment: three rows of the usual table; Boytsov 2011, section 2.2
-  std::vector<int> before(b.size() + 1), last(b.size() + 1), now(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) last[j] = static_cast<int>(j);
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    now[0] = static_cast<int>(i);
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const int replace = last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
-      now[j] = std::min({last[j] + 1, now[j - 1] + 1, replace});
-      const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-      if (swapped) now[j] = std::min(now[j], before[j - 2] + 1);
-    }
-    std::swap(before, last);
-    std::swap(last, now);
-  }
-  return last[b.size()];
-}
-
-std::string_view nearest_name(std::string_view word, std::span<const std::string_view> names) {
-  // a hostile key of a megabyte must not cost a gigabyte of table work
-  const std::string_view start = word.substr(0, 64);
-  std::string_view nearest;
-  int smallest = std::numeric_limits<int>::max();
-  for (const std::string_view name : names) {
-    const int distance = edit_distance(start, name);
-    if (distance < smallest) {
-      smallest = distance;
-      nearest = name;
-    }
-  }
-  return nearest;
 }
 
 bool is_plain_utf8(std::string_view text) {

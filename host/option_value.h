@@ -77,14 +77,17 @@ struct Origin {
 /// Throws InvalidArgument, or BadInput for a file: "<origin>: <what>".
 [[noreturn]] void throw_bad_value(const Origin& origin, const std::string& what);
 
-/// Text to value. Errors: as throw_bad_value, naming the value and the range.
+/// Whether `text` is a value. Errors: as throw_bad_value, naming the value and the range.
+void check_value(const ValueSpec& spec, std::string_view text, const Origin& origin);
+
+/// Text to value. Errors: as check_value().
 std::int64_t parse_integer(const ValueSpec& spec, std::string_view text, const Origin& origin);
 std::uint64_t parse_seed(std::string_view text, const Origin& origin);
 double parse_real(const ValueSpec& spec, std::string_view text, const Origin& origin);
 bool parse_boolean(std::string_view text, const Origin& origin);
 /// Checks UTF-8 and, with choices, membership.
 std::string parse_text(const ValueSpec& spec, std::string_view text, const Origin& origin);
-/// Index into spec.choices; an unknown name is answered with the nearest one.
+/// Index into spec.choices; an unknown name is answered with one that is near (suggestion.h).
 int parse_choice(const ValueSpec& spec, std::string_view text, const Origin& origin);
 
 /// "[1, 4096]", "(0, inf)", "adam | sgd", "true | false", "text"; with " or none" if optional.
@@ -96,11 +99,6 @@ std::string format_real(double value);
 
 /// `text` in single quotes, cut to 80 bytes, control characters as '?': safe in a one-line message.
 std::string in_quotes(std::string_view text);
-
-/// The name with the smallest edit distance (insert, delete, replace, swap neighbours); the first
-/// among equals, empty if there are no names.
-std::string_view nearest_name(std::string_view word, std::span<const std::string_view> names);
-int edit_distance(std::string_view a, std::string_view b);
 
 /// Whether `text` is well-formed UTF-8 without control characters.
 bool is_plain_utf8(std::string_view text);

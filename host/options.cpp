@@ -9,6 +9,7 @@
 #include "host/durable_file.h"
 #include "host/engine.h"
 #include "host/errors.h"
+#include "host/suggestion.h"
 #include "kernels/trajectory.h"
 
 extern char** environ;
@@ -27,7 +28,7 @@ constexpr std::string_view kOtherVariables[] = {
     "LS_PLUGIN_DIR",
 };
 
-using Variables = std::span<const std::pair<std::string, std::string>>;
+using Pairs = std::span<const std::pair<std::string, std::string>>;
 
 bool has_other_reader(std::string_view name) {
   return name.starts_with("LS_EMULATOR_") ||
@@ -37,7 +38,7 @@ bool has_other_reader(std::string_view name) {
 
 const Option* option_of_variable(std::string_view name) {
   for (const Option& option : option_table()) {
-    if (variable_name(option) == name) return &option;
+    if (variable_name(option.name) == name) return &option;
   }
   return nullptr;
 }
@@ -52,7 +53,7 @@ std::string misspelled_option(std::string_view name) {
   std::string nearest;
   int smallest = name.size() < kPrefix.size() + 5 ? 2 : 3;  // one edit, or two in a longer name
   for (const Option& option : option_table()) {
-    const std::string variable = variable_name(option);
+    const std::string variable = variable_name(option.name);
     const std::string_view word = std::string_view(variable).substr(kPrefix.size());
     int distance = edit_distance(name.substr(0, 64), variable);
     if (word.size() > 1 && has_word(name.substr(kPrefix.size()), word)) distance = 1;
@@ -64,15 +65,15 @@ std::string misspelled_option(std::string_view name) {
   return nearest;
 }
 
-std::vector<Setting> settings_of_flags(const ConfigSources& sources) {
+std::vector<Setting> settings_of_flags(Pairs flags) {
   std::vector<Setting> settings;
-  for (const auto& [name, text] : sources.flags) {
+  for (const auto& [name, text] : flags) {
     const Option* option = find_option(name);
     if (option == nullptr) {
       std::vector<std::string_view> names;
       for (const Option& row : option_table()) names.push_back(row.name);
-      throw InvalidArgument("unknown option " + in_quotes("--" + name) + "; the nearest is '--" +
-                            std::string(nearest_name(name, names)) + "'");
+      throw InvalidArgument("unknown option " + in_quotes("--" + name) +
+                            nearest_hint(name, names, "--"));
     }
     // the environment is no flag but stands behind the command
     settings.push_back({option, text, Origin{name == "env" ? name : "--" + name}});
@@ -80,16 +81,12 @@ std::vector<Setting> settings_of_flags(const ConfigSources& sources) {
   return settings;
 }
 
-std::vector<Setting> settings_of_variables(const ConfigSources& sources) {
+std::vector<Setting> settings_of_variables(Pairs environment) {
+  require_no_misspelled(environment);
   std::vector<Setting> settings;
-  for (const auto& [name, text] : sources.environment) {
-    if (!name.starts_with(kPrefix)) continue;
+  for (const auto& [name, text] : environment) {
     if (const Option* option = option_of_variable(name)) {
       settings.push_back({option, text, Origin{name}});
-    } else if (!has_other_reader(name)) {
-      const std::string nearest = misspelled_option(name);
-      require(nearest.empty(),
-              "unknown variable " + in_quotes(name) + "; the nearest is '" + nearest + "'");
     }
   }
   return settings;
@@ -97,6 +94,29 @@ std::vector<Setting> settings_of_variables(const ConfigSources& sources) {
 
 std::vector<Setting> settings_of_file(const std::string& path) {
   return read_toml(read_file(path, kMaxConfigBytes), path);
+}
+
+// Two ways to say one thing, or one that leaves the other nothing to say.
+constexpr std::pair<std::string_view, std::string_view> kRivals[] = {
+    {"seed", "seeds"}, {"out", "resume"},     {"seeds", "resume"},
+    {"seeds", "out"},  {"init", "init-from"},
+};
+
+bool gives(const std::vector<Setting>& settings, std::string_view name) {
+  return std::any_of(settings.begin(), settings.end(), [&](const Setting& setting) {
+    return setting.option->name == name && !setting.text.empty();
+  });
+}
+
+/// Leaves out of `weak` what an option of the list `strong` is a rival of.
+void drop_rivals(std::vector<Setting>& weak, const std::vector<Setting>& strong) {
+  for (const auto& [one, other] : kRivals) {
+    const bool has_one = gives(strong, one), has_other = gives(strong, other);
+    std::erase_if(weak, [&, one = one, other = other](const Setting& setting) {
+      const std::string_view name = setting.option->name;
+      return (has_one && name == other) || (has_other && name == one);
+    });
+  }
 }
 
 /// The last value given for an option in the strongest list that has one; lists weakest first.
@@ -221,7 +241,17 @@ std::vector<std::pair<std::string, std::string>> lockstep_environment() {
   return variables;
 }
 
-std::vector<std::string> unknown_variables(Variables environment) {
+void require_no_misspelled(Pairs environment) {
+  for (const auto& [name, text] : environment) {
+    if (!name.starts_with(kPrefix) || has_other_reader(name)) continue;
+    if (option_of_variable(name) != nullptr) continue;
+    const std::string nearest = misspelled_option(name);
+    require(nearest.empty(),
+            "unknown variable " + in_quotes(name) + "; the nearest is '" + nearest + "'");
+  }
+}
+
+std::vector<std::string> unknown_variables(Pairs environment) {
   std::vector<std::string> names;
   for (const auto& [name, text] : environment) {
     const bool known =
@@ -232,20 +262,30 @@ std::vector<std::string> unknown_variables(Variables environment) {
 }
 
 Config resolve_config(const ConfigSources& sources) {
-  const std::vector<Setting> flags = settings_of_flags(sources);
-  const std::vector<Setting> variables = settings_of_variables(sources);
-  std::vector<Setting> file;
+  const std::vector<Setting> flags = settings_of_flags(sources.flags);
+  std::vector<Setting> own = settings_of_flags(sources.own), file;
+  std::vector<Setting> variables = settings_of_variables(sources.environment);
+  const auto both_seeds = [](const auto& list) {
+    return gives(list, "seed") && gives(list, "seeds");
+  };
+  require(!both_seeds(flags) && !both_seeds(variables), "--seed: not allowed with --seeds");
+  drop_rivals(variables, flags);
   if (const Setting* path = last_setting({&variables, &flags}, "config")) {
     file = settings_of_file(path->text);
+  }
+  for (std::vector<Setting>* weak : {&own, &file}) {
+    drop_rivals(*weak, variables);
+    drop_rivals(*weak, flags);
   }
   Config base;
   const Setting* resume = last_setting({&variables, &flags}, "resume");
   if (resume != nullptr) {
     base = config_from_toml(std::filesystem::path(resume->text) / "config.toml");
   } else {
-    base = recipe_config({&file, &variables, &flags});
+    base = recipe_config({&own, &file, &variables, &flags});
   }
   Config config = base;
+  apply_settings(config, own);
   apply_settings(config, file);
   apply_settings(config, variables);
   apply_settings(config, flags);

@@ -51,8 +51,8 @@ struct Option {
 std::span<const Option> option_table();
 /// The row, or nullptr.
 const Option* find_option(std::string_view name);
-/// "LS_LR_DECAY" for "lr-decay".
-std::string variable_name(const Option& option);
+/// "LS_LR_DECAY" for "lr-decay", for options of commands outside the table too.
+std::string variable_name(std::string_view option);
 
 /// The current value as text that set_option() takes.
 std::string option_text(const Config& config, const Option& option);
@@ -75,17 +75,22 @@ const Recipe& find_recipe(std::string_view env, std::string_view name, const Ori
 struct ConfigSources {
   std::vector<std::pair<std::string, std::string>> flags;        // {"lr", "0.1"}; the last one wins
   std::vector<std::pair<std::string, std::string>> environment;  // {"LS_LR", "0.1"}, others ignored
+  std::vector<std::pair<std::string, std::string>> own{};        // a command's own, as flags
 };
 
 /// The LS_* variables of this process.
 std::vector<std::pair<std::string, std::string>> lockstep_environment();
+/// Errors: InvalidArgument for an LS_* name that is probably an option's, misspelled.
+void require_no_misspelled(std::span<const std::pair<std::string, std::string>> environment);
 /// LS_* names that are neither options nor known to others (such as LS_COLORS): worth a note.
 std::vector<std::string> unknown_variables(
     std::span<const std::pair<std::string, std::string>> environment);
 
-/// Settings from all sources: flag > variable > file > recipe > default. The file is the one named
-/// by the option `config`. With the option `resume`, that run's config.toml takes the place of
-/// recipe and defaults, and what must not change on resume is checked.
+/// Settings from all sources: flag > variable > file > the command's own > recipe > default. The
+/// file is the one named by the option `config`. With the option `resume`, that run's config.toml
+/// takes the place of recipe and defaults, and what must not change on resume is checked. Of two
+/// options that say one thing in two ways, such as seed and seeds, the one from the stronger source
+/// counts and the other is as if not given.
 ///
 /// Errors: InvalidArgument for flags, variables and their combination; BadInput with file and line
 /// for files, unknown keys included.

@@ -56,7 +56,8 @@ std::vector<ArgumentRow> rows() {
        .help = "tiny sizes, to see that everything runs"},
       {.name = "emulated",
        .value = boolean_value(),
-       .help = "count the emulated CUDA device as one: for tests, its times mean nothing"},
+       .help = "count the emulated CUDA device as one: for tests, its times mean nothing",
+       .fallback = "false"},
       {.name = "json", .value = boolean_value(), .help = "one JSON document on stdout"},
   };
 }
@@ -77,12 +78,18 @@ fs::path find_program(const char* name) {
 }
 
 int run(const Arguments& arguments) {
-  const char* const program = arguments.given("emulated") ? kEmulatedProgram : kProgram;
+  const bool emulated = parse_boolean(arguments.text("emulated"), arguments.origin("emulated"));
+  const char* const program = emulated ? kEmulatedProgram : kProgram;
   const std::string path = find_program(program).string();
   std::vector<std::string> words = {path};
-  for (const auto& [name, text] : arguments.all_given()) {
-    const bool is_flag = name == "quick" || name == "smoke" || name == "json" || name == "emulated";
-    words.push_back("--" + name + (is_flag ? "" : "=" + text));
+  for (const ArgumentRow& row : arguments.rows()) {
+    if (!arguments.given(row.name)) continue;
+    const std::string text = arguments.text(row.name);
+    if (row.value.type != ValueType::kBoolean) {
+      words.push_back("--" + row.name + "=" + text);
+    } else if (parse_boolean(text, arguments.origin(row.name))) {
+      words.push_back("--" + row.name);
+    }
   }
   for (const std::string& word : arguments.rest()) words.push_back(word);
   std::vector<char*> argv;

@@ -7,10 +7,7 @@
 
 namespace lockstep::cli {
 
-ArgumentRow option_row(std::string_view name) {
-  const Option& option = *find_option(name);
-  return option_row(name, option_text(Config{}, option));
-}
+ArgumentRow option_row(std::string_view name) { return option_row(name, ""); }
 
 ArgumentRow option_row(std::string_view name, std::string_view fallback) {
   const Option& option = *find_option(name);
@@ -30,10 +27,35 @@ ArgumentRow environment_row() {
   return row;
 }
 
-bool Arguments::given(std::string_view name) const {
-  return std::any_of(given_.begin(), given_.end(),
-                     [&](const auto& argument) { return argument.first == name; });
+Arguments::Arguments(std::vector<ArgumentRow> rows,
+                     const std::vector<std::pair<std::string, std::string>>& environment)
+    : rows_(std::move(rows)) {
+  for (const ArgumentRow& row : rows_) {
+    if (!row.has_variable()) continue;
+    const std::string name = variable_name(row.name);
+    for (const auto& [variable, text] : environment) {
+      if (variable == name) given_.push_back({row.name, text, variable});
+    }
+  }
 }
+
+void Arguments::add(const std::string& name, const std::string& text) {
+  given_.push_back({name, text, ""});
+}
+
+void Arguments::check() const {
+  for (const ArgumentRow& row : rows_) {
+    if (given(row.name)) check_value(row.value, last(row.name)->text, origin(row.name));
+  }
+}
+
+const Arguments::Given* Arguments::last(std::string_view name) const {
+  const auto found = std::find_if(given_.rbegin(), given_.rend(),
+                                  [&](const Given& given) { return given.name == name; });
+  return found == given_.rend() ? nullptr : &*found;
+}
+
+bool Arguments::given(std::string_view name) const { return last(name) != nullptr; }
 
 const ArgumentRow& Arguments::row(std::string_view name) const {
   const auto found = std::find_if(rows_.begin(), rows_.end(),
@@ -42,56 +64,43 @@ const ArgumentRow& Arguments::row(std::string_view name) const {
   return *found;
 }
 
-std::string Arguments::raw(const ArgumentRow& row) const {
-  const auto last = std::find_if(given_.rbegin(), given_.rend(),
-                                 [&](const auto& argument) { return argument.first == row.name; });
-  return last == given_.rend() ? row.fallback : last->second;
+Origin Arguments::origin(std::string_view name) const {
+  const ArgumentRow& wanted = row(name);
+  const Given* given = last(name);
+  if (given != nullptr && !given->variable.empty()) return Origin{given->variable};
+  return Origin{wanted.positional ? wanted.name : "--" + wanted.name};
 }
-
-namespace {
-
-Origin origin_of(const ArgumentRow& row) {
-  return Origin{row.positional ? row.name : "--" + row.name};
-}
-
-}  // namespace
 
 std::string Arguments::text(std::string_view name) const {
   const ArgumentRow& wanted = row(name);
-  const std::string value = raw(wanted);
-  // an empty fallback stands for "not given" and need not be a choice
-  return given(name) ? parse_text(wanted.value, value, origin_of(wanted)) : value;
+  const Given* given = last(name);
+  return given == nullptr ? wanted.fallback : given->text;
 }
 
 std::int64_t Arguments::integer(std::string_view name) const {
-  const ArgumentRow& wanted = row(name);
-  return parse_integer(wanted.value, raw(wanted), origin_of(wanted));
+  return parse_integer(row(name).value, text(name), origin(name));
 }
 
 Config Arguments::config() const {
   ConfigSources sources;
-  for (const auto& variable : lockstep_environment()) {
-    const bool ours = std::any_of(rows_.begin(), rows_.end(), [&](const ArgumentRow& row) {
-      return row.shared && variable_name(*find_option(row.name)) == variable.first;
-    });
-    if (ours) sources.environment.push_back(variable);
-  }
   for (const ArgumentRow& row : rows_) {
-    if (!row.shared) continue;
-    const Option& option = *find_option(row.name);
-    const std::string variable = variable_name(option);
-    const bool has_variable =
-        std::any_of(sources.environment.begin(), sources.environment.end(),
-                    [&](const auto& entry) { return entry.first == variable; });
-    const bool own_fallback = row.fallback != option_text(Config{}, option);
-    if (!given(row.name) && !has_variable && own_fallback) {
-      sources.flags.emplace_back(row.name, row.fallback);
-    }
+    if (row.shared && !row.fallback.empty()) sources.own.emplace_back(row.name, row.fallback);
   }
-  for (const auto& [name, text] : given_) {
-    if (row(name).shared) sources.flags.emplace_back(name, text);
+  for (const Given& given : given_) {
+    if (!row(given.name).shared) continue;
+    const bool is_flag = given.variable.empty();
+    (is_flag ? sources.flags : sources.environment)
+        .emplace_back(is_flag ? given.name : given.variable, given.text);
   }
   return resolve_config(sources);
+}
+
+Config Arguments::defaults() const {
+  Arguments named(rows_, {});
+  for (const Given& given : given_) {
+    if (given.name == "env" || given.name == "recipe") named.given_.push_back(given);
+  }
+  return named.config();
 }
 
 std::span<const Command> commands() {
@@ -107,6 +116,19 @@ const Command* find_command(std::string_view name) {
     if (command.name == name) return &command;
   }
   return nullptr;
+}
+
+std::vector<std::pair<std::string, std::string>> other_variables() {
+  std::vector<std::pair<std::string, std::string>> others = lockstep_environment();
+  for (const Command& command : commands()) {
+    const std::vector<ArgumentRow> rows = command.rows();
+    std::erase_if(others, [&](const auto& variable) {
+      return std::any_of(rows.begin(), rows.end(), [&](const ArgumentRow& row) {
+        return row.has_variable() && variable_name(row.name) == variable.first;
+      });
+    });
+  }
+  return others;
 }
 
 }  // namespace lockstep::cli

@@ -32,14 +32,14 @@ std::vector<ArgumentRow> game_rows() {
 void set_game(const Arguments& arguments, Config& config) {
   for (const std::string_view name : kOfRun) {
     if (!arguments.given(name)) continue;
-    set_option(config, *find_option(name), arguments.text(name), Origin{"--" + std::string(name)});
+    set_option(config, *find_option(name), arguments.text(name), arguments.origin(name));
   }
 }
 
 ArgumentRow max_pool_row() { return own_row("max-pool", "false"); }
 
 bool max_pool_of(const Arguments& arguments) {
-  return parse_boolean(arguments.text("max-pool"), Origin{"--max-pool"});
+  return parse_boolean(arguments.text("max-pool"), arguments.origin("max-pool"));
 }
 
 std::vector<ArgumentRow> start_rows() {
@@ -53,7 +53,7 @@ std::vector<ArgumentRow> start_rows() {
 void set_starts(const Arguments& arguments, const Config& config, EvalOptions& options) {
   for (const char* name : {"noops", "starts"}) {
     require(!arguments.given(name) || find_environment(config.env).has_objects(),
-            "--" + std::string(name) + ": " + config.env + " is no game of frames");
+            arguments.origin(name).name + ": " + config.env + " is no game of frames");
   }
   options.noops = arguments.integer("noops");
   options.noops_in_turn = arguments.text("starts") == "each";

@@ -62,7 +62,21 @@ std::string row_line(const ArgumentRow& row) {
   return two_columns(left, facts(row));
 }
 
-std::string program_help() {
+/// The rows with the defaults of the option table, where they have none of their own.
+std::vector<ArgumentRow> rows_with_defaults(const Arguments& arguments) {
+  std::vector<ArgumentRow> rows = arguments.rows();
+  const bool has_shared =
+      std::any_of(rows.begin(), rows.end(), [](auto& row) { return row.shared; });
+  const Config defaults = has_shared ? arguments.defaults() : Config{};
+  for (ArgumentRow& row : rows) {
+    if (row.shared) row.fallback = option_text(defaults, *find_option(row.name));
+  }
+  return rows;
+}
+
+}  // namespace
+
+std::string help_text() {
   std::string text =
       "lockstep: batched reinforcement learning rollouts, bit for bit the same everywhere\n\n"
       "usage: lockstep COMMAND [ARGUMENTS]\n\ncommands:\n";
@@ -70,22 +84,18 @@ std::string program_help() {
     text += two_columns(std::string(command.name), std::string(command.summary));
   }
   text += "\noptions:\n" + two_columns("--version", "print the version") +
-          two_columns("--help", "print this text; lockstep COMMAND --help tells more");
+          two_columns("--help", "print this text; lockstep help COMMAND tells more");
   return text + "\nStart with: lockstep train cartpole\n";
 }
 
-}  // namespace
-
-std::string help_text(const Command* command) {
-  if (command == nullptr) return program_help();
-  std::vector<ArgumentRow> rows = command->rows();
-  std::string text = "lockstep " + std::string(command->name) + ": " +
-                     std::string(command->summary) + "\n\nusage: lockstep " +
-                     std::string(command->name);
+std::string help_text(const Command& command, const Arguments& arguments) {
+  std::vector<ArgumentRow> rows = rows_with_defaults(arguments);
+  std::string text = "lockstep " + std::string(command.name) + ": " + std::string(command.summary) +
+                     "\n\nusage: lockstep " + std::string(command.name);
   for (const ArgumentRow& row : rows) {
     if (row.positional) text += row.required ? " " + row.name : " [" + row.name + "]";
   }
-  text += command->forwards_arguments ? " [ARGUMENTS]\n" : " [OPTIONS]\n";
+  text += command.forwards_arguments ? " [ARGUMENTS]\n" : " [OPTIONS]\n";
   std::string group;
   const auto positional_first = [](const ArgumentRow& row) { return row.positional; };
   std::stable_partition(rows.begin(), rows.end(), positional_first);
@@ -97,7 +107,7 @@ std::string help_text(const Command* command) {
     }
     text += row_line(row);
   }
-  if (command->epilogue != nullptr) text += "\n" + command->epilogue();
+  if (command.epilogue != nullptr) text += "\n" + command.epilogue();
   return text;
 }
 

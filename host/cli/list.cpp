@@ -1,13 +1,16 @@
-// lockstep list: environments, policies, recipes and optimisers with their defaults.
+// lockstep list: environments, policies, recipes and optimisers, with the defaults that the named
+// environment's first recipe gives them.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "host/cli/command.h"
 #include "host/cli/output.h"
 #include "host/engine.h"
+#include "host/errors.h"
 
 namespace lockstep::cli {
 namespace {
@@ -39,22 +42,59 @@ const std::vector<Group>& policies() {
 
 std::vector<ArgumentRow> rows() { return {option_row("json")}; }
 
-std::string defaults_text(const Group& group) {
+/// The defaults of an environment where `choice` (policy or optimizer) is the group; nothing where
+/// the environment does not offer it.
+std::optional<Config> defaults_of(const std::string& env, const char* choice, const Group& group) {
+  try {
+    return resolve_config(
+        {.flags = {{"env", env}, {choice, std::string(group.name)}}, .environment = {}});
+  } catch (const InvalidArgument&) {
+    return std::nullopt;
+  }
+}
+
+/// Calls `with` an environment's name and its defaults, for each that offers the group.
+template <typename With>
+void for_environments(const char* choice, const Group& group, With&& with) {
+  for (const EnvironmentInfo& info : list_environments()) {
+    if (const auto config = defaults_of(info.name, choice, group)) with(info.name, *config);
+  }
+}
+
+/// One line a group, and another for each environment whose defaults differ from those of the
+/// first.
+std::string defaults_text(const char* choice, const std::vector<Group>& groups) {
   std::string text;
-  for (const std::string_view name : group.options) {
-    text += fmt::format("{}{}={}", text.empty() ? "" : " ", name,
-                        option_text(Config{}, *find_option(name)));
+  for (const Group& group : groups) {
+    std::string first;
+    for_environments(choice, group, [&](const std::string& env, const Config& config) {
+      std::string values;
+      for (const std::string_view name : group.options) {
+        values += fmt::format("{}{}={}", values.empty() ? "" : " ", name,
+                              option_text(config, *find_option(name)));
+      }
+      if (first.empty()) {
+        text += result_line(group.name, values);
+        first = values;
+      } else if (values != first) {
+        text += result_line("  " + env, values);
+      }
+    });
   }
   return text;
 }
 
-json defaults_json(const std::vector<Group>& groups) {
+json defaults_json(const char* choice, const std::vector<Group>& groups) {
   json result = json::array();
   for (const Group& group : groups) {
-    json item = {{"name", group.name}, {"defaults", json::object()}};
-    for (const std::string_view name : group.options) {
-      item["defaults"][std::string(name)] = option_text(Config{}, *find_option(name));
-    }
+    json item = {{"name", group.name}, {"defaults", nullptr}, {"defaults_of", json::object()}};
+    for_environments(choice, group, [&](const std::string& env, const Config& config) {
+      json& values = item["defaults_of"][env];
+      for (const std::string_view name : group.options) {
+        values[std::string(name)] = option_text(config, *find_option(name));
+      }
+      if (item["defaults"].is_null()) item["defaults"] = values;
+    });
     result.push_back(item);
   }
   return result;
@@ -82,9 +122,9 @@ void print_as_json() {
     recipe_list.push_back(item);
   }
   print_json("list", {{"environments", environments},
-                      {"policies", defaults_json(policies())},
+                      {"policies", defaults_json("policy", policies())},
                       {"recipes", recipe_list},
-                      {"optimizers", defaults_json(optimizers())}});
+                      {"optimizers", defaults_json("optimizer", optimizers())}});
 }
 
 int run(const Arguments& arguments) {
@@ -99,7 +139,7 @@ int run(const Arguments& arguments) {
                                info.observation_size, info.num_actions, info.max_episode_steps));
   }
   text += "policies\n";
-  for (const Group& group : policies()) text += result_line(group.name, defaults_text(group));
+  text += defaults_text("policy", policies());
   text += "recipes\n";
   for (const Recipe& recipe : recipes()) {
     text += result_line(recipe.name, recipe.env.empty()
@@ -107,7 +147,7 @@ int run(const Arguments& arguments) {
                                          : fmt::format("{}: {}", recipe.env, recipe.summary));
   }
   text += "optimizers\n";
-  for (const Group& group : optimizers()) text += result_line(group.name, defaults_text(group));
+  text += defaults_text("optimizer", optimizers());
   print(text);
   return 0;
 }

@@ -20,7 +20,8 @@ ArgumentRow math_row() {
 }
 
 Math math_of(const Arguments& arguments) {
-  return static_cast<Math>(parse_choice(one_of(kNames), arguments.text("math"), Origin{"--math"}));
+  return static_cast<Math>(
+      parse_choice(one_of(kNames), arguments.text("math"), arguments.origin("math")));
 }
 
 std::string math_name(Math math) { return std::string(kNames[static_cast<int>(math)]); }

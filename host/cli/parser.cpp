@@ -7,9 +7,12 @@
 
 #include "host/build_stamp.h"
 #include "host/errors.h"
+#include "host/suggestion.h"
 
 namespace lockstep::cli {
 namespace {
+
+constexpr std::string_view kHelp = "help";  // `help COMMAND` is `COMMAND --help`
 
 /// The command that argv names; nothing of the others needs to be built.
 const Command* named_command(int argc, const char* const* argv) {
@@ -59,25 +62,28 @@ std::string commands_with(const std::string& flag) {
 
 [[noreturn]] void throw_unknown_option(const std::string& word,
                                        const std::vector<ArgumentRow>& rows) {
-  const std::string name = word.substr(0, word.find('='));
-  std::vector<std::string> flags = {"--help"};
+  const std::string flag = word.substr(0, word.find('='));
+  const std::string name = flag.substr(std::min(flag.size(), flag.find_first_not_of('-')));
+  std::vector<std::string_view> names = {"help"};
   for (const ArgumentRow& row : rows) {
-    if (!row.positional) flags.push_back("--" + row.name);
+    require(!row.positional || row.name != name,
+            "option " + in_quotes(flag) + ": " + name + " is given without dashes");
+    if (!row.positional) names.push_back(row.name);
   }
-  if (const std::string owners = rows.empty() ? "" : commands_with(name); !owners.empty()) {
-    throw InvalidArgument("option " + in_quotes(name) +
-                          " is not one of this command's; it belongs to " + owners);
+  const std::string owners = commands_with(flag);
+  if (!owners.empty()) {
+    throw InvalidArgument("option " + in_quotes(flag) +
+                          (rows.empty() ? " stands behind its command: "
+                                        : " is not one of this command's; it belongs to ") +
+                          owners);
   }
-  const std::vector<std::string_view> names(flags.begin(), flags.end());
-  throw InvalidArgument("unknown option " + in_quotes(name) + "; the nearest is '" +
-                        std::string(nearest_name(name, names)) + "'");
+  throw InvalidArgument("unknown option " + in_quotes(flag) + nearest_hint(name, names, "--"));
 }
 
 [[noreturn]] void throw_unknown_command(const std::string& word) {
-  std::vector<std::string_view> names;
+  std::vector<std::string_view> names = {kHelp};
   for (const Command& command : commands()) names.push_back(command.name);
-  throw InvalidArgument("unknown command " + in_quotes(word) + "; the nearest is '" +
-                        std::string(nearest_name(word, names)) + "'");
+  throw InvalidArgument("unknown command " + in_quotes(word) + nearest_hint(word, names));
 }
 
 /// CLI11 takes the next word where nothing stands behind the equals sign.
@@ -90,13 +96,19 @@ void require_values_after_equals(int argc, const char* const* argv) {
 }
 
 Arguments collect(const CLI::App& app, const std::vector<ArgumentRow>& rows) {
-  Arguments arguments(rows);
+  Arguments arguments(rows, lockstep_environment());
   for (const ArgumentRow& row : rows) {
     const CLI::Option* option = app.get_option(row.positional ? row.name : "--" + row.name);
     for (const std::string& text : option->results()) arguments.add(row.name, text);
-    require(!row.required || option->count() > 0, "missing argument " + row.name);
   }
   return arguments;
+}
+
+void check(const Arguments& arguments) {
+  for (const ArgumentRow& row : arguments.rows()) {
+    require(!row.required || arguments.given(row.name), "missing argument " + row.name);
+  }
+  arguments.check();
 }
 
 ParsedLine parse_command(const Command& command, CLI::App& root, CLI::App& app, int argc,
@@ -112,19 +124,19 @@ ParsedLine parse_command(const Command& command, CLI::App& root, CLI::App& app, 
   try {
     root.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    return {.text = help_text(&command)};
+    return {.text = help_text(command, collect(app, rows))};
   } catch (const CLI::ArgumentMismatch& error) {
     const std::string message = error.what();  // "--lr: 1 required ..."
     throw InvalidArgument(message.substr(0, message.find(':')) + ": no value given");
   }
   ParsedLine line{.command = &command};
-  line.arguments = Arguments(rows);
   const std::vector<std::string> rest = app.remaining();
   if (!command.forwards_arguments && !rest.empty()) {
     if (rest.front().starts_with("-")) throw_unknown_option(rest.front(), rows);
     throw InvalidArgument("unexpected argument " + in_quotes(rest.front()));
   }
   line.arguments = collect(app, rows);
+  check(*line.arguments);
   line.arguments->set_rest(rest);
   line.arguments->set_command_line(joined_command_line(argc, argv));
   return line;
@@ -133,6 +145,12 @@ ParsedLine parse_command(const Command& command, CLI::App& root, CLI::App& app, 
 }  // namespace
 
 ParsedLine parse_command_line(int argc, const char* const* argv) {
+  if (argc > 1 && argv[1] == kHelp) {
+    std::vector<const char*> words(argv, argv + argc);
+    words.erase(words.begin() + 1);
+    words.push_back("--help");
+    return parse_command_line(argc, words.data());
+  }
   CLI::App root("", "lockstep");
   root.add_flag("--version");
   root.allow_extras();
@@ -148,7 +166,10 @@ ParsedLine parse_command_line(int argc, const char* const* argv) {
     }
     root.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    return {.text = help_text(nullptr)};
+    for (int i = 1; i < argc; ++i) {
+      if (argv[i][0] != '-') throw_unknown_command(argv[i]);
+    }
+    return {.text = help_text()};
   } catch (const CLI::ParseError& error) {
     throw InvalidArgument(error.what());
   }

@@ -15,11 +15,13 @@ struct ParsedLine {
   std::string text{};                    // help or version
 };
 
-/// Errors: InvalidArgument for unknown commands and options (with the nearest name) and for missing
-/// values.
+/// Errors: InvalidArgument for unknown commands and options (with a name that is near), for missing
+/// values, and for those out of their row's range.
 ParsedLine parse_command_line(int argc, const char* const* argv);
 
-/// Help of one command, or of the program (nullptr).
-std::string help_text(const Command* command);
+/// Help of the program.
+std::string help_text();
+/// Help of a command, with what holds for the environment and the recipe that `arguments` name.
+std::string help_text(const Command& command, const Arguments& arguments);
 
 }  // namespace lockstep::cli

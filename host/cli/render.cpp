@@ -70,11 +70,11 @@ Request request_of(const Arguments& arguments) {
   }
   require(given == 1, "render: give one of --gif FILE, --mp4 FILE and --png FOLDER");
   if (arguments.given("fps")) {
-    request.rate = parse_real(kRates, arguments.text("fps"), Origin{"--fps"});
+    request.rate = parse_real(kRates, arguments.text("fps"), arguments.origin("fps"));
   }
   require(request.kind != "gif" || request.rate <= kMaxGifRate,
           fmt::format("--fps: a GIF shows at most {} pictures a second", kMaxGifRate));
-  request.scale = parse_real(kScales, arguments.text("scale"), Origin{"--scale"});
+  request.scale = parse_real(kScales, arguments.text("scale"), arguments.origin("scale"));
   if (arguments.given("frames")) request.frames = arguments.integer("frames");
   return request;
 }

@@ -22,13 +22,12 @@ using json = nlohmann::ordered_json;
 
 constexpr std::int64_t kClassicInterval = 10;  // episodes
 
-/// All rows of the table, with what holds if nothing is given as their defaults.
+/// All rows of the table.
 std::vector<ArgumentRow> rows() {
-  const Config defaults = resolve_config({});
   std::vector<ArgumentRow> result = {environment_row()};
   for (const Option& option : option_table()) {
     if (option.name == "env") continue;
-    ArgumentRow row = option_row(option.name, option_text(defaults, option));
+    ArgumentRow row = option_row(option.name);
     row.group = option.group;
     if (option.name == "seeds") row.completion = Completion::kNothing;
     result.push_back(row);
@@ -197,17 +196,15 @@ int train_once(const Config& config, const std::string& command_line,
 }
 
 int run(const Arguments& arguments) {
-  ConfigSources sources;
-  sources.flags = arguments.all_given();
-  sources.environment = lockstep_environment();
-  const Config config = resolve_config(sources);
+  require_no_misspelled(other_variables());
+  const Config config = arguments.config();
   if (config.print_config) {
     print(to_toml(config, TomlContent::kAll));
     return 0;
   }
   const volatile std::sig_atomic_t* stop_signal = catch_stop_signals();
   if (!config.quiet) {
-    for (const std::string& name : unknown_variables(sources.environment)) {
+    for (const std::string& name : unknown_variables(lockstep_environment())) {
       print_note("note: " + name + " is not an option and has no effect");
     }
     note_device(config);

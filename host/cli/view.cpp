@@ -98,7 +98,7 @@ void play(const WatchedEpisode& watched, double rate) {
 int run(const Arguments& arguments) {
   const std::string rate = arguments.text("fps");
   const double pictures_per_second =
-      rate.empty() ? -1 : parse_real(real_in(0, kMaxRate), rate, Origin{"--fps"});
+      rate.empty() ? -1 : parse_real(real_in(0, kMaxRate), rate, arguments.origin("fps"));
   TerminalScreen::require_terminal();
   catch_stop_signals();
   const WatchedEpisode watched(arguments);

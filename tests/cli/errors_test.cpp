@@ -17,6 +17,7 @@ using test::ProcessResult;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::MatchesRegex;
+using ::testing::StartsWith;
 using Words = std::vector<std::string>;
 
 class CliErrorTest : public ::testing::Test {
@@ -42,8 +43,19 @@ class CliErrorTest : public ::testing::Test {
 TEST_F(CliErrorTest, UsageErrorsExitWith2) {
   EXPECT_EQ(error({}), "2 no command; see lockstep --help");
   EXPECT_EQ(error({"trian"}), "2 unknown command 'trian'; the nearest is 'train'");
-  EXPECT_EQ(error({"train", "--epocs", "3"}), "2 unknown option '--epocs'; the nearest is '--eps'");
-  EXPECT_EQ(error({"--quiet", "train"}), "2 unknown option '--quiet'; the nearest is '--help'");
+  EXPECT_EQ(error({"train", "--epocs", "3"}),
+            "2 unknown option '--epocs'; the nearest is '--updates'");
+  EXPECT_THAT(error({"--quiet", "train"}),
+              StartsWith("2 option '--quiet' stands behind its command: train and eval"));
+  EXPECT_EQ(error({"--quite", "train"}), "2 unknown option '--quite'");
+  EXPECT_EQ(error({"train", "--learning-rate", "1"}),
+            "2 unknown option '--learning-rate'; the nearest is '--lr'");
+  EXPECT_EQ(error({"train", "--env", "pong"}), "2 option '--env': env is given without dashes");
+  EXPECT_EQ(error({"train", "--wibble"}), "2 unknown option '--wibble'");
+  EXPECT_EQ(error({"wibble"}), "2 unknown command 'wibble'");
+  EXPECT_EQ(error({"help", "evaluate"}), "2 unknown command 'evaluate'; the nearest is 'eval'");
+  EXPECT_EQ(error({"train", "--device", "CUDA"}),
+            "2 --device: 'CUDA' is not one of auto, cpu, cuda, cuda:N; the nearest is 'cuda'");
   EXPECT_EQ(error({"train", "cartpol"}),
             "2 env: 'cartpol' is not one of cartpole, pong; the nearest is 'cartpole'");
   EXPECT_EQ(error({"train", "cartpole", "pong"}), "2 unexpected argument 'pong'");
@@ -72,8 +84,8 @@ TEST_F(CliErrorTest, UsageErrorsExitWith2) {
 
 TEST_F(CliErrorTest, VariablesAreNamedInErrors) {
   EXPECT_EQ(error({"train"}, {.environment = {"LS_LR=nan"}}), "2 LS_LR: nan is not in (0, inf)");
-  EXPECT_EQ(error({"train"}, {.environment = {"LS_EPISODE=3"}}),
-            "2 unknown variable 'LS_EPISODE'; the nearest is 'LS_EPISODES'");
+  EXPECT_EQ(error({"train"}, {.environment = {"LS_EPISODS=3"}}),
+            "2 unknown variable 'LS_EPISODS'; the nearest is 'LS_EPISODES'");
   EXPECT_EQ(error({"rollout"}, {.environment = {"LS_THREADS=-1"}}),
             "2 LS_THREADS: -1 is not in [0, 4096]");
 }

@@ -92,8 +92,7 @@ TEST(TomlTest, ErrorsNameFileLineAndReason) {
   };
   EXPECT_EQ(error("\n\nlr_decay = 'linear'\n"),
             "4 a.toml:3: unknown key 'lr_decay'; the nearest is 'lr-decay'");
-  EXPECT_EQ(error("[train]\nlr = 1.0\n"),
-            "4 a.toml:1: unknown key 'train'; the nearest is 'threads'");
+  EXPECT_EQ(error("[train]\nlr = 1.0\n"), "4 a.toml:1: unknown key 'train'");
   EXPECT_EQ(error("seed = 1\nlr = nan\n"), "4 a.toml:2: lr: nan is not in (0, inf)");
   EXPECT_EQ(error("envs = 0"), "4 a.toml:1: envs: 0 is not in [1, 16777216]");
   EXPECT_EQ(error("envs = 2.0"), "4 a.toml:1: envs: a float is not in [1, 16777216]");
@@ -106,7 +105,7 @@ TEST(TomlTest, ErrorsNameFileLineAndReason) {
   EXPECT_EQ(error("seed = -1"), "4 a.toml:1: seed: -1 is not in [0, 18446744073709551615]");
   EXPECT_EQ(error("baseline = 'mean'"),
             "4 a.toml:1: baseline: 'mean' is not one of none, batch_mean, time_mean, running_mean; "
-            "the nearest is 'none'");
+            "the nearest is 'batch_mean'");
   EXPECT_EQ(error("env = 'pong2'"),
             "4 a.toml:1: env: 'pong2' is not one of cartpole, pong; the nearest is 'pong'");
   EXPECT_EQ(error("resume = 'x'"),
@@ -121,7 +120,7 @@ TEST(TomlTest, ErrorsNameFileLineAndReason) {
   EXPECT_THAT(error("lr = " + std::string(10000, '[')), HasSubstr("4 a.toml:1: "));
   std::string deep;
   while (deep.size() + 4 < kMaxConfigBytes) deep += "a.";
-  EXPECT_EQ(error(deep + "a=1"), "4 a.toml:1: unknown key 'a'; the nearest is 'lr'");
+  EXPECT_EQ(error(deep + "a=1"), "4 a.toml:1: unknown key 'a'");
 }
 
 TEST(TomlTest, TakesIntegersForRealOptionsAndTextForLargeSeeds) {

