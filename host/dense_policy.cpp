@@ -140,6 +140,8 @@ PlayResult play_dense(DenseDevice& device, const PlayRequest& request, int O, in
   PlayResult result;
   const std::int64_t numbers = request.num_envs * O;  // of a step's observations
   if (request.keep_pictures) {
+    // one step more than is played: the caller may add what follows without a copy
+    result.pictures.reserve(static_cast<std::size_t>(numbers * (request.T + std::int64_t{1})));
     result.pictures.resize(static_cast<std::size_t>(numbers * request.T));
   }
   result.library = device.library();

@@ -75,19 +75,26 @@ struct EvalResult {
 };
 
 struct RolloutOptions {
-  std::int64_t steps = 500;    // T, steps of every environment
-  std::int64_t repeats = 1;    // rollouts timed one after another
+  std::int64_t steps = 500;  // T, steps of every environment
+  std::int64_t repeats = 1;  // rollouts timed one after another
+  ActionMode mode = ActionMode::kSample;
+  double epsilon = 0.0;        // as EvalOptions::epsilon
   bool random_policy = false;  // uniformly random actions instead of the policy
   bool keep = false;           // fill `trajectory` with the last rollout
   bool max_pool = false;       // as EvalOptions::max_pool
   Math math = Math::kExact;    // kDense needs a policy
 };
 
-/// A rollout with automatic reset, time-major.
+/// A rollout with automatic reset, time-major. The action of step t was chosen on obs[t]; obs[t +
+/// 1] is what follows, a start of the next episode where one ended in step t. What that step showed
+/// of the old episode is a row of final_obs, one for each of the E ends, by step, then environment:
+/// the order of the true entries of terminated | truncated.
 struct Trajectory {
   std::int64_t T = 0, N = 0, O = 0, Z = 0;  // Z logits a step: 1 for two actions, else A
-  std::vector<float> obs;                   // [T, N, O] observation the action was chosen on
-  std::vector<std::int8_t> pictures;        // [T, N, O] instead, of a game: -1, 0, 1
+  std::vector<float> obs;                   // [T + 1, N, O]
+  std::vector<float> final_obs;             // [E, O]
+  std::vector<std::int8_t> pictures;        // [T + 1, N, O] instead of obs, of a game: -1, 0, 1
+  std::vector<std::int8_t> final_pictures;  // [E, O] instead of final_obs
   std::vector<float> logits;                // [T, N, Z]; empty with random actions
   std::vector<std::uint8_t> action;         // [T, N]
   std::vector<float> reward;                // [T, N]

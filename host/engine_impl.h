@@ -103,6 +103,10 @@ struct Engine::Impl {
            (c.resume.empty() || !has_checkpoint(std::filesystem::path(c.resume) / "checkpoints"));
   }
 
+  /// Sets how actions are chosen. Errors: InvalidArgument for an epsilon out of range.
+  static void set_choice(PlayRequest& request, ActionMode mode, double epsilon);
+  /// Fills obs[T] and final_obs of a rollout whose other fields are there.
+  void add_last_observations(const PlayRequest& request, Trajectory& trajectory) const;
   /// What evaluate() plays. Errors: InvalidArgument for options out of range.
   PlayRequest evaluation(const EvalOptions& options) const;
   /// Whether observations are maxima of two frames, by an option or the configuration.

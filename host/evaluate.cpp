@@ -36,11 +36,18 @@ bool Engine::Impl::pools(bool option, Math math) const {
   return true;
 }
 
+void Engine::Impl::set_choice(PlayRequest& request, ActionMode mode, double epsilon) {
+  require(epsilon >= 0 && epsilon <= 1, "epsilon must be in [0, 1]");
+  request.choice = mode == ActionMode::kSample    ? ActionChoice::kSample
+                   : mode == ActionMode::kEpsilon ? ActionChoice::kEpsilon
+                                                  : ActionChoice::kGreedy;
+  request.epsilon = static_cast<float>(epsilon);
+}
+
 PlayRequest Engine::Impl::evaluation(const EvalOptions& options) const {
   require(options.episodes >= 1, "evaluate: episodes must be at least 1");
   require(options.noops >= 0 && options.noops <= kMaxNoops,
           "evaluate: noops must be in [0, " + std::to_string(kMaxNoops) + "]");
-  require(options.epsilon >= 0 && options.epsilon <= 1, "evaluate: epsilon must be in [0, 1]");
   PlayRequest request;
   request.num_envs = options.episodes;
   request.dense = options.math == Math::kDense;
@@ -48,10 +55,7 @@ PlayRequest Engine::Impl::evaluation(const EvalOptions& options) const {
   request.game.noops_in_turn = options.noops_in_turn;
   request.game.max_pool = pools(options.max_pool, options.math);
   request.T = episode_limit(request.game, environment);
-  request.choice = options.mode == ActionMode::kSample    ? ActionChoice::kSample
-                   : options.mode == ActionMode::kEpsilon ? ActionChoice::kEpsilon
-                                                          : ActionChoice::kGreedy;
-  request.epsilon = static_cast<float>(options.epsilon);
+  set_choice(request, options.mode, options.epsilon);
   request.stream = {options.seed, kEvaluationEpoch + static_cast<std::uint32_t>(options.index)};
   return request;
 }

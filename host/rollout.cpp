@@ -19,7 +19,7 @@ Trajectory to_trajectory(const Record<float>& r, std::int64_t N, int O, int A, b
   out.O = O;
   out.Z = Z;
   const auto steps = static_cast<std::size_t>(N * r.T);
-  if (r.obs != nullptr) out.obs.resize(steps * static_cast<std::size_t>(O));
+  if (r.obs != nullptr) out.obs.resize(static_cast<std::size_t>(N * (r.T + 1) * O));
   if (logits) out.logits.resize(steps * static_cast<std::size_t>(Z));
   out.action.resize(steps);
   out.reward.assign(steps, 1.0f);
@@ -50,10 +50,10 @@ Trajectory to_trajectory(const Record<float>& r, std::int64_t N, int O, int A, b
   return out;
 }
 
-/// The difference pictures of recorded rows of a table, [T, N, P].
+/// The difference pictures of recorded rows of a table, [T + 1, N, P], the last still 0.
 std::vector<std::int8_t> to_pictures(const cpu::TableFacts& facts, const Trajectory& t,
                                      const std::vector<std::uint16_t>& rows) {
-  std::vector<std::int8_t> pictures(static_cast<std::size_t>(t.T * t.N * t.O));
+  std::vector<std::int8_t> pictures(static_cast<std::size_t>((t.T + 1) * t.N * t.O));
   parallel_for(t.N, omp_get_num_procs(), [&](std::int64_t i, int) {
     const std::uint16_t* group = rows.data() + i / kGroup * t.T * facts.shape.objects * kGroup;
     bool first = true;
@@ -80,7 +80,7 @@ RolloutResult Engine::rollout(const RolloutOptions& options) {
   request.T = static_cast<std::int32_t>(options.steps);
   request.episodic = false;
   request.random_policy = options.random_policy;
-  request.choice = ActionChoice::kSample;
+  e.set_choice(request, options.mode, options.epsilon);
   request.dense = options.math == Math::kDense;
   request.game = game_options(e.config, e.environment, e.config.noops, request.dense);
   request.game.max_pool = e.pools(options.max_pool, options.math);
@@ -118,6 +118,7 @@ RolloutResult Engine::rollout(const RolloutOptions& options) {
     } else if (pictures) {
       result.trajectory.pictures = to_pictures(*e.facts.tables, result.trajectory, played.rows);
     }
+    e.add_last_observations(request, result.trajectory);
   }
   return result;
 }

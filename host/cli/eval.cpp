@@ -14,6 +14,7 @@
 #include "host/cli/math_option.h"
 #include "host/cli/output.h"
 #include "host/cli/played_policy.h"
+#include "host/cli/record.h"
 #include "host/engine.h"
 #include "host/npy.h"
 #include "host/plot.h"
@@ -43,10 +44,10 @@ std::string epilogue() {
   return std::string(kPlayedEpilogue) +
          " --save: score float32 [N], length int32 [N] in steps, action uint8 [N, T],\n"
          "255 beyond the end; of a game noops and frames int32 [N], its frames without an action\n"
-         "and in all.\n";
+         "and in all; record, JSON text in UTF-8 with every option the scores depend on.\n";
 }
 
-void save(const std::string& path, const EvalResult& result) {
+void save(const std::string& path, const EvalResult& result, const json& record) {
   NpzWriter archive(path);
   const auto N = static_cast<std::int64_t>(result.scores.size());
   const auto add = [&](const char* name, const std::vector<std::int32_t>& values) {
@@ -63,6 +64,7 @@ void save(const std::string& path, const EvalResult& result) {
     std::copy(episode.begin(), episode.end(), actions.begin() + i * T);
   }
   archive.add("action", {N, T}, actions);
+  add_record(archive, record);
   archive.close();
 }
 
@@ -87,7 +89,7 @@ Summary summarize(const EvalResult& result) {
 
 void print_json_result(const Config& config, const std::string& path, const std::string& mode,
                        const EvalOptions& options, const EvalResult& result,
-                       const std::string& saved) {
+                       const std::string& saved, const json& record) {
   const Summary summary = summarize(result);
   json quantiles;
   for (const double fraction : kQuantiles) {
@@ -108,7 +110,8 @@ void print_json_result(const Config& config, const std::string& path, const std:
                    {"mean_length", summary.mean_length},
                    {"steps", result.steps},
                    {"seconds", result.seconds},
-                   {"saved", nullptr}};
+                   {"saved", nullptr},
+                   {"record", record}};
   if (!saved.empty()) document["saved"] = saved;
   print_json("eval", document);
 }
@@ -142,10 +145,12 @@ int run(const Arguments& arguments) {
   played.options.episodes = arguments.integer("episodes");
   played.options.keep_actions = !file.empty();
   const EvalResult result = played.engine.evaluate(played.options);
-  if (!file.empty()) save(file, result);
-  const Config& config = played.config();
+  Config config = played.config();
+  config.seed = played.options.seed;
+  const json record = record_of("eval", arguments, config, played.engine.policy());
+  if (!file.empty()) save(file, result, record);
   if (config.json) {
-    print_json_result(config, arguments.path("path"), mode, played.options, result, file);
+    print_json_result(config, arguments.path("path"), mode, played.options, result, file, record);
   } else {
     print_text_result(config, mode, played.options, result, file);
   }

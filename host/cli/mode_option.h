@@ -1,13 +1,20 @@
 // The option --mode of the commands that play a policy: how actions are chosen.
 #pragma once
 
+#include <string>
+
 #include "host/cli/command.h"
 #include "host/engine.h"
 
 namespace lockstep::cli {
 
-ArgumentRow mode_row();
-/// Sets the options' mode and epsilon. Errors: InvalidArgument naming the option and its values.
-void set_mode(const Arguments& arguments, EvalOptions& options);
+ArgumentRow mode_row(std::string fallback = "greedy");
+
+struct Mode {
+  ActionMode mode = ActionMode::kGreedy;
+  double epsilon = 0;  // of kEpsilon
+};
+/// Errors: InvalidArgument naming the option and its values.
+Mode mode_of(const Arguments& arguments);
 
 }  // namespace lockstep::cli

@@ -12,7 +12,9 @@ namespace {
 
 EvalOptions options_of(const Arguments& arguments) {
   EvalOptions options;
-  set_mode(arguments, options);
+  const Mode mode = mode_of(arguments);
+  options.mode = mode.mode;
+  options.epsilon = mode.epsilon;
   options.seed = arguments.config().seed;
   options.math = math_of(arguments);
   options.max_pool = max_pool_of(arguments);

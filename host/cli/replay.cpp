@@ -12,6 +12,7 @@
 
 #include "host/cli/command.h"
 #include "host/cli/output.h"
+#include "host/cli/record.h"
 #include "host/engine.h"
 #include "host/errors.h"
 #include "host/game_replay.h"
@@ -93,7 +94,8 @@ Input read_input(const std::string& actions_file, const std::string& initial_fil
   return input;
 }
 
-void save(const std::string& path, const ReplayResult& result, bool float64, bool has_env_axis) {
+void save(const std::string& path, const ReplayResult& result, bool float64, bool has_env_axis,
+          const json& record) {
   const auto shape = [&](std::int64_t steps, std::int64_t width) {
     std::vector<std::int64_t> axes = {steps};
     if (has_env_axis) axes.push_back(result.N);
@@ -113,6 +115,7 @@ void save(const std::string& path, const ReplayResult& result, bool float64, boo
   archive.add("reward", shape(result.T, 0), result.reward);
   archive.add("terminated", shape(result.T, 0), result.terminated, NpyType::kBool);
   archive.add("truncated", shape(result.T, 0), result.truncated, NpyType::kBool);
+  add_record(archive, record);
   archive.close();
 }
 
@@ -142,7 +145,8 @@ int replay_states(const Config& config, const Arguments& arguments) {
   } catch (const InvalidArgument& error) {  // an action or state that the file holds
     throw BadInput(actions_file + ": " + error.what());
   }
-  save(out, result, options.float64, input.has_env_axis);
+  const json record = record_of("replay", arguments, config, {});
+  save(out, result, options.float64, input.has_env_axis, record);
   if (config.json) {
     print_json("replay", {{"env", config.env},
                           {"dtype", arguments.text("dtype")},
@@ -150,7 +154,8 @@ int replay_states(const Config& config, const Arguments& arguments) {
                           {"envs", input.N},
                           {"terminated", count(result.terminated)},
                           {"truncated", count(result.truncated)},
-                          {"saved", out}});
+                          {"saved", out},
+                          {"record", record}});
   } else {
     std::string text = fmt::format("{}: {} steps of {} environments in {}\n", config.env,
                                    grouped(input.T), grouped(input.N), arguments.text("dtype"));
@@ -162,7 +167,7 @@ int replay_states(const Config& config, const Arguments& arguments) {
   return 0;
 }
 
-void save(const std::string& path, const GameReplay& result) {
+void save(const std::string& path, const GameReplay& result, const json& record) {
   const auto T = static_cast<std::int64_t>(result.reward.size());
   NpzWriter archive(path);
   archive.add("reward", NpyType::kInt8, {T}, std::as_bytes(std::span(result.reward)));
@@ -174,6 +179,7 @@ void save(const std::string& path, const GameReplay& result) {
                                      std::pair("picture_crc32", std::span(result.picture_crc32))}) {
     archive.add(name, NpyType::kUint32, {T}, std::as_bytes(values));
   }
+  add_record(archive, record);
   archive.close();
 }
 
@@ -199,7 +205,9 @@ int replay_arcade(const Config& config, const Arguments& arguments) {
   } catch (const InvalidArgument& error) {  // an action that the file holds
     throw BadInput(actions_file + ": " + error.what());
   }
-  save(out, result);
+  json record = record_of("replay", arguments, config, {});
+  record["options"].erase("dtype");
+  save(out, result, record);
   const auto steps = static_cast<std::int64_t>(result.reward.size());
   const std::int64_t frames = std::accumulate(result.frames.begin(), result.frames.end(), 0LL);
   const std::int64_t reward = std::accumulate(result.reward.begin(), result.reward.end(), 0LL);
@@ -213,7 +221,8 @@ int replay_arcade(const Config& config, const Arguments& arguments) {
                      {"reward", reward},
                      {"terminated", count(result.terminated)},
                      {"truncated", count(result.truncated)},
-                     {"saved", out}};
+                     {"saved", out},
+                     {"record", record}};
     if (!options.preset.empty()) document["preset"] = options.preset;
     print_json("replay", document);
   } else {

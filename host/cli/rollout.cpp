@@ -13,8 +13,10 @@
 #include "host/cli/device.h"
 #include "host/cli/game_option.h"
 #include "host/cli/math_option.h"
+#include "host/cli/mode_option.h"
 #include "host/cli/output.h"
 #include "host/cli/policy_source.h"
+#include "host/cli/record.h"
 #include "host/engine.h"
 #include "host/errors.h"
 #include "host/npy.h"
@@ -45,6 +47,7 @@ std::vector<ArgumentRow> rows() {
                "checkpoint or safetensors file",
        .fallback = "mlp",
        .completion = Completion::kNothing},
+      mode_row("sample"),
       {.name = "save", .value = any_text(), .help = "write the trajectories to this .npz file"},
       option_row("hidden"),
       option_row("activation"),
@@ -64,13 +67,15 @@ std::vector<ArgumentRow> rows() {
   };
 }
 
-/// An engine with the policy that --policy names. `env_given`: the user named the environment.
-Engine make_engine(Config config, const std::string& policy, bool env_given) {
+/// An engine with the policy that --policy names.
+Engine make_engine(Config config, const Arguments& arguments) {
+  const std::string policy = arguments.text("policy");
+  const Origin origin = arguments.origin("policy");
   if (policy.starts_with(kRunPrefix) && policy != kRunPrefix) {
     const std::string path = policy.substr(kRunPrefix.size());
     const PolicySource source = load_policy(path, config);
-    require(!env_given || source.config.env == config.env,
-            "--policy: " + path + " is of " + source.config.env + ", not of " + config.env);
+    require(!arguments.given("env") || source.config.env == config.env,
+            origin.name + ": " + path + " is of " + source.config.env + ", not of " + config.env);
     config.env = source.config.env;
     config.policy = source.config.policy;
     config.hidden = source.config.hidden;
@@ -79,50 +84,68 @@ Engine make_engine(Config config, const std::string& policy, bool env_given) {
     engine.set_policy(source.tensors);
     return engine;
   }
-  const std::string_view kind =
-      kPolicies[parse_choice(one_of(kPolicies), policy, Origin{"--policy"})];
-  if (kind == kRunPrefix)
-    throw_bad_value(Origin{"--policy"}, "run: needs a path, such as run:runs/cartpole-1");
+  const std::string_view kind = kPolicies[parse_choice(one_of(kPolicies), policy, origin)];
+  if (kind == kRunPrefix) throw_bad_value(origin, "run: needs a path, such as run:runs/cartpole-1");
   config.policy = kind == "linear" ? PolicyKind::kLinear : PolicyKind::kMlp;
   return Engine(config);
 }
 
-void save(const std::string& path, const Trajectory& t) {
+void save(const std::string& path, const Trajectory& t, const json& record) {
+  const std::int64_t ends = std::ssize(t.final_obs) / t.O + std::ssize(t.final_pictures) / t.O;
   NpzWriter archive(path);
   if (t.pictures.empty()) {
-    archive.add("obs", {t.T, t.N, t.O}, t.obs);
+    archive.add("obs", {t.T + 1, t.N, t.O}, t.obs);
+    archive.add("final_obs", {ends, t.O}, t.final_obs);
   } else {
-    archive.add("obs", NpyType::kInt8, {t.T, t.N, t.O}, std::as_bytes(std::span(t.pictures)));
+    const auto bytes = [](const auto& values) { return std::as_bytes(std::span(values)); };
+    archive.add("obs", NpyType::kInt8, {t.T + 1, t.N, t.O}, bytes(t.pictures));
+    archive.add("final_obs", NpyType::kInt8, {ends, t.O}, bytes(t.final_pictures));
   }
   if (!t.logits.empty()) archive.add("logits", {t.T, t.N, t.Z}, t.logits);
   archive.add("action", {t.T, t.N}, t.action);
   archive.add("reward", {t.T, t.N}, t.reward);
   archive.add("terminated", {t.T, t.N}, t.terminated, NpyType::kBool);
   archive.add("truncated", {t.T, t.N}, t.truncated, NpyType::kBool);
+  add_record(archive, record);
   archive.close();
+}
+
+RolloutOptions options_of(const Arguments& arguments) {
+  RolloutOptions options;
+  const Mode mode = mode_of(arguments);
+  options.steps = arguments.integer("steps");
+  options.repeats = arguments.integer("repeats");
+  options.mode = mode.mode;
+  options.epsilon = mode.epsilon;
+  options.random_policy = arguments.text("policy") == "random";
+  options.keep = !arguments.text("save").empty();
+  options.math = math_of(arguments);
+  options.max_pool = max_pool_of(arguments);
+  if (!options.random_policy) return options;
+  require(options.math == Math::kExact,
+          arguments.origin("math").name + " dense: there is no network with --policy random");
+  require(options.mode == ActionMode::kSample,
+          arguments.origin("mode").name + ": there is no choice to make with --policy random");
+  return options;
 }
 
 int run(const Arguments& arguments) {
   const Config config = arguments.config();
-  const std::string policy = arguments.text("policy");
+  const std::string policy = arguments.text("policy"), mode = arguments.text("mode");
   const std::string file = arguments.text("save");
-  RolloutOptions options;
-  options.steps = arguments.integer("steps");
-  options.repeats = arguments.integer("repeats");
-  options.random_policy = policy == "random";
-  options.keep = !file.empty();
-  options.math = math_of(arguments);
-  options.max_pool = max_pool_of(arguments);
-  require(options.math == Math::kExact || !options.random_policy,
-          "--math dense: there is no network with --policy random");
+  const RolloutOptions options = options_of(arguments);
   note_device(config);
-  Engine engine = make_engine(config, policy, arguments.given("env"));
+  Engine engine = make_engine(config, arguments);
   const RolloutResult result = engine.rollout(options);
-  if (!file.empty()) save(file, result.trajectory);
+  const json record =
+      record_of("rollout", arguments, engine.config(),
+                options.random_policy ? std::vector<NamedTensor>{} : engine.policy());
+  if (!file.empty()) save(file, result.trajectory, record);
   const double rate = result.seconds > 0 ? static_cast<double>(result.steps) / result.seconds : 0.0;
   if (config.json) {
     json document = {{"env", engine.config().env},
                      {"policy", policy},
+                     {"mode", mode},
                      {"math", math_name(options.math)},
                      {"library", library_json(result.library)},
                      {"seed", config.seed},
@@ -134,13 +157,15 @@ int run(const Arguments& arguments) {
                      {"mean_score", result.mean_score},
                      {"seconds", result.seconds},
                      {"steps_per_second", rate},
-                     {"saved", nullptr}};
+                     {"saved", nullptr},
+                     {"record", record}};
     if (!file.empty()) document["saved"] = file;
     print_json("rollout", document);
     return 0;
   }
   std::string text = fmt::format("{}: {} environments, policy {}\n", engine.config().env,
                                  grouped(config.envs), policy);
+  if (options.mode != ActionMode::kSample) text += result_line("mode", mode);
   text += result_line("steps", grouped(result.steps));
   text += result_line("episodes", fmt::format("{} ended, mean score {:.1f}",
                                               grouped(result.episodes), result.mean_score));
@@ -152,9 +177,18 @@ int run(const Arguments& arguments) {
   return 0;
 }
 
+std::string epilogue() {
+  return "--save: obs [T + 1, N, O], of which the last is behind the last step; action, reward,\n"
+         "terminated, truncated [T, N] and logits [T, N, Z]. final_obs [E, O] holds what a step "
+         "that\n"
+         "ended an episode showed of it, where obs has the next start already:\n"
+         "  next_obs = obs[1:].copy(); next_obs[terminated | truncated] = final_obs\n"
+         "record: JSON text in UTF-8 with every option the rollout depends on.\n";
+}
+
 }  // namespace
 
 constinit const Command kRolloutCommand = {
-    "rollout", "step environments without learning: throughput, trajectories", rows, run, nullptr};
+    "rollout", "step environments without learning: throughput, trajectories", rows, run, epilogue};
 
 }  // namespace lockstep::cli

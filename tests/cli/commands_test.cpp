@@ -47,8 +47,36 @@ TEST_F(CliTest, HelpAndVersionGoToStdout) {
   EXPECT_THAT(help.out, ContainsRegex("--extra-updates N .*\n.*default 20"));
   for (const char* command :
        {"eval", "rollout", "replay", "plot", "view", "render", "list", "info", "completion"}) {
-    EXPECT_THAT(run({command, "--help"}).out, HasSubstr("usage: lockstep " + std::string(command)));
+    const std::string text = run({command, "--help"}).out;
+    EXPECT_THAT(text, HasSubstr("usage: lockstep " + std::string(command)));
+    EXPECT_EQ(run({"help", command}).out, text);
   }
+  EXPECT_EQ(run({"help"}).out, run({"--help"}).out);
+}
+
+TEST_F(CliTest, HelpShowsWhatHoldsForTheNamedEnvironmentAndRecipe) {
+  const auto has = [&](const Words& words, const std::string& option, const std::string& value,
+                       const ProcessOptions& options = {}) {
+    // of "--hidden N ... (...; default 200)", the text of the option up to the next one
+    const std::string text = run(words, options).out;
+    const std::size_t start = text.find("  --" + option + " "),
+                      end = text.find("\n  --", start + 1);
+    ASSERT_NE(start, std::string::npos) << option;
+    EXPECT_THAT(text.substr(start, end - start), ContainsRegex("default[ \n]+" + value + "\\)"))
+        << option;
+  };
+  for (const char* command : {"train", "rollout"}) {
+    has({command, "pong", "--help"}, "noops", "29");
+    has({command, "pong", "--help"}, "hidden", "200");
+    has({command, "pong", "--help"}, "init", "normal");
+    has({command, "--help"}, "noops", "0");
+    has({command, "--help"}, "hidden", "128");
+    has({command, "--help"}, "hidden", "200", {.environment = {"LS_ENV=pong"}});
+  }
+  has({"train", "pong", "--help"}, "envs", "32");
+  has({"train", "pong", "--recipe", "karpathy", "--help"}, "optimizer", "rmsprop");
+  has({"help", "train", "pong", "--recipe", "sprint"}, "envs", "16");
+  has({"rollout", "pong", "--help"}, "envs", "1024");  // its own
 }
 
 TEST_F(CliTest, TrainPrintsItsResultAndWritesTheNextRunFolder) {
@@ -164,8 +192,22 @@ TEST_F(CliTest, RolloutSavesTrajectories) {
       EXPECT_NE(archive.find(name), std::string::npos) << policy << " " << name;
     }
     EXPECT_EQ(archive.find("logits.npy") == std::string::npos, std::string(policy) == "random");
-    EXPECT_NE(archive.find("(40, 3, 4)"), std::string::npos);
+    EXPECT_NE(archive.find("(41, 3, 4)"), std::string::npos);
+    EXPECT_NE(archive.find("final_obs.npy"), std::string::npos);
   }
+}
+
+TEST_F(CliTest, RolloutChoosesActionsAsEvalDoes) {
+  run({"train", "--quiet", "--out", "r"});  // solved: greedily 500 steps, at random some twenty
+  const auto score = [&](const char* mode) {
+    const json result =
+        run_json({"rollout", "--policy", "run:r", "--envs", "50", "--mode", mode}, "rollout");
+    EXPECT_EQ(result.at("mode"), mode);
+    return result.at("mean_score").get<double>();
+  };
+  EXPECT_GT(score("greedy"), 490);
+  EXPECT_GT(score("epsilon=0"), 490);
+  EXPECT_LT(score("epsilon=1"), 30);
 }
 
 /// The bytes of a little-endian .npy file.
@@ -232,7 +274,14 @@ TEST_F(CliTest, ListAndInfoTellWhatThereIs) {
   EXPECT_EQ(list.at("environments")[0].at("name"), "cartpole");
   EXPECT_EQ(list.at("recipes").size(), 8u);
   EXPECT_EQ(list.at("optimizers").size(), 3u);
+  const json adam = list.at("optimizers")[0], mlp = list.at("policies")[0];
+  EXPECT_EQ(adam.at("defaults").at("lr"), "0.03");
+  EXPECT_EQ(adam.at("defaults_of").at("pong").at("lr"), "0.01");
+  EXPECT_EQ(mlp.at("defaults_of").at("cartpole").at("hidden"), "128");
+  EXPECT_EQ(mlp.at("defaults_of").at("pong").at("hidden"), "200");
+  EXPECT_FALSE(list.at("policies")[1].at("defaults_of").contains("pong"));  // no linear policy
   EXPECT_THAT(run({"list"}).out, HasSubstr("adam          lr=0.03 beta1=0.9"));
+  EXPECT_THAT(run({"list"}).out, ContainsRegex("\n    pong      +lr=0.01 beta1=0.9"));
   const json info = run_json({"info"}, "info");
   EXPECT_THAT(info.at("fingerprint").get<std::string>(), ContainsRegex("^[0-9a-f]{16}$"));
   for (const char* isa : {"scalar", "avx2"}) {

@@ -95,7 +95,7 @@ TEST_F(CliPong, RolloutsSaveDifferencePictures) {
   for (const char* name : {"obs.npy", "logits.npy", "action.npy", "reward.npy"}) {
     EXPECT_NE(archive.find(name), std::string::npos) << name;
   }
-  EXPECT_NE(archive.find("'|i1', 'fortran_order': False, 'shape': (30, 2, 6400)"),
+  EXPECT_NE(archive.find("'|i1', 'fortran_order': False, 'shape': (31, 2, 6400)"),
             std::string::npos);
   EXPECT_EQ(run_json({"rollout", "pong", "--envs", "20", "--steps", "30", "--policy", "random"})
                 .at("steps"),

@@ -52,8 +52,9 @@ void expect_same_rollouts(Engine& engine, std::int64_t steps, const std::string&
   const Trajectory &a = exact.trajectory, &b = dense.trajectory;
   EXPECT_EQ(exact.episodes, dense.episodes) << name;
   EXPECT_EQ(exact.mean_score, dense.mean_score) << name;
-  EXPECT_EQ(a.pictures.size(), static_cast<std::size_t>(a.T * a.N * kPixels)) << name;
+  EXPECT_EQ(a.pictures.size(), static_cast<std::size_t>((a.T + 1) * a.N * kPixels)) << name;
   EXPECT_TRUE(a.pictures == b.pictures) << name;
+  EXPECT_TRUE(a.final_pictures == b.final_pictures) << name;
   EXPECT_TRUE(a.logits == b.logits) << name;
   EXPECT_TRUE(a.action == b.action && a.reward == b.reward) << name;
   EXPECT_TRUE(a.terminated == b.terminated && a.truncated == b.truncated) << name;
@@ -156,6 +157,19 @@ TEST(DensePicturesTest, MaximaAreForPicturesThatAreDrawn) {
               ThrowsMessage<InvalidArgument>(HasSubstr("cartpole is no game")));
 }
 
+TEST(DensePicturesTest, TheLastPicturesArePooledToo) {
+  Engine engine = whole_engine(small_pong_config(2, 24));
+  const auto pictures = [&](std::int64_t steps) {
+    return engine.rollout({.steps = steps, .keep = true, .max_pool = true, .math = Math::kDense})
+        .trajectory.pictures;
+  };
+  const std::vector<std::int8_t> longer = pictures(61);
+  for (const std::int64_t steps : {15, 30, 45, 60}) {  // what follows the last step
+    const std::vector<std::int8_t> whole = pictures(steps);
+    EXPECT_TRUE(std::equal(whole.begin(), whole.end(), longer.begin())) << steps;
+  }
+}
+
 TEST(DensePicturesTest, WrongShapesAreNamed) {
   CpuDense device(find_environment("pong"), {});
   device.set_layers(random_network({4, 8, 1}, DenseActivation::kRelu, 3));
@@ -183,26 +197,30 @@ TEST(DensePicturesTest, SteppingByHandIsTheRolloutOfItsActions) {
   const Trajectory t = engine.rollout({.steps = 1500, .keep = true}).trajectory;
   engine.set_autoreset(AutoresetMode::kSameStep);
   std::span<const float> obs = engine.reset();
-  int ends = 0;
+  const auto equal = [](std::span<const float> seen, const std::int8_t* picture) {
+    return std::equal(seen.begin(), seen.end(), picture,
+                      [](float a, std::int8_t b) { return a == static_cast<float>(b); });
+  };
+  std::int64_t ends = 0;
   for (std::int64_t step = 0; step < t.T; ++step) {
-    const std::int8_t* picture = t.pictures.data() + step * t.N * kPixels;
-    ASSERT_TRUE(std::equal(obs.begin(), obs.end(), picture, [](float a, std::int8_t b) {
-      return a == static_cast<float>(b);
-    })) << step;
+    ASSERT_TRUE(equal(obs, t.pictures.data() + step * t.N * kPixels)) << step;
     const auto row = static_cast<std::size_t>(step * t.N);
     const StepView view = engine.step({t.action.data() + row, static_cast<std::size_t>(t.N)});
     for (std::size_t i = 0; i < static_cast<std::size_t>(t.N); ++i) {
       ASSERT_EQ(view.reward[i], t.reward[row + i]);
       ASSERT_EQ(view.terminated[i], t.terminated[row + i]);
       ASSERT_EQ(view.truncated[i], 0);
-      ends += view.terminated[i];
       if (view.terminated[i] == 0) continue;
       const auto last = view.final_obs.subspan(i * kPixels, kPixels);
       EXPECT_TRUE(std::any_of(last.begin(), last.end(), [](float x) { return x != 0; }));
+      EXPECT_TRUE(equal(last, t.final_pictures.data() + ends * kPixels)) << step << ", " << i;
+      ++ends;
     }
     obs = view.obs;
   }
+  EXPECT_TRUE(equal(obs, t.pictures.data() + t.T * t.N * kPixels));
   EXPECT_GE(ends, 3);
+  EXPECT_EQ(t.final_pictures.size(), static_cast<std::size_t>(ends * kPixels));
 }
 
 TEST(DensePicturesTest, AMaskedResetLeavesTheOtherGamesAlone) {

@@ -167,6 +167,13 @@ TEST(EngineRollout, TheTrajectoryIsTheOneReplayGives) {
     ASSERT_EQ(tr.T, 700);
     ASSERT_EQ(tr.N, kEnvs);
     EXPECT_EQ(tr.logits.size(), random ? 0u : static_cast<std::size_t>(700 * kEnvs));
+    ASSERT_EQ(tr.obs.size(), std::size_t{701} * kEnvs * 4);
+    ASSERT_EQ(tr.final_obs.size(), static_cast<std::size_t>(result.episodes) * 4);
+    std::vector<std::size_t> final_row(tr.action.size());  // of final_obs, by step and environment
+    for (std::size_t at = 0, rows = 0; at < final_row.size(); ++at) {
+      final_row[at] = rows;
+      rows += tr.terminated[at] | tr.truncated[at];
+    }
     std::size_t episodes = 0, finished = 0;
     for (std::size_t i = 0; i < kEnvs; ++i) {
       for (std::size_t t = 0; t < 700;) {
@@ -189,6 +196,9 @@ TEST(EngineRollout, TheTrajectoryIsTheOneReplayGives) {
           ASSERT_EQ(tr.truncated[at], k + 1 == 500);
           ASSERT_EQ(tr.reward[at], 1.0f);
         }
+        const std::vector<float> last =
+            whole ? row(tr.final_obs, final_row[end * kEnvs + i]) : row(tr.obs, 700 * kEnvs + i);
+        ASSERT_EQ(last, row(want.obs, T)) << i << " after step " << t + T - 1;
         episodes += whole;
         finished += whole ? T : 0;
         t += T;
@@ -213,6 +223,38 @@ TEST(EngineRollout, RepeatsAddUpAndDiffer) {
   EXPECT_EQ(engine.rollout({.steps = 1}).mean_score, 0);  // no episode ends
   EXPECT_THROW(engine.rollout({.steps = 0}), InvalidArgument);
   EXPECT_THROW(engine.rollout({.repeats = 0}), InvalidArgument);
+}
+
+TEST(EngineRollout, ActionsAreChosenAsTheModeSays) {
+  Engine engine = linear_engine(0.5f, 300), fewer = linear_engine(0.5f, 20);
+  for (const Math math : {Math::kExact, Math::kDense}) {
+    const auto play = [&](Engine& of, ActionMode mode, double epsilon) {
+      return of
+          .rollout({.steps = 100, .mode = mode, .epsilon = epsilon, .keep = true, .math = math})
+          .trajectory;
+    };
+    const auto share_of_best = [](const Trajectory& t) {
+      std::size_t best = 0;
+      for (std::size_t k = 0; k < t.action.size(); ++k)
+        best += (t.logits[k] > 0) == (t.action[k] == 1);
+      return static_cast<double>(best) / static_cast<double>(t.action.size());
+    };
+    const Trajectory greedy = play(engine, ActionMode::kGreedy, 0);
+    EXPECT_EQ(share_of_best(greedy), 1);
+    EXPECT_EQ(play(engine, ActionMode::kEpsilon, 0).action, greedy.action);
+    // a random action is the best one half of the time
+    EXPECT_NEAR(share_of_best(play(engine, ActionMode::kEpsilon, 1)), 0.5, 0.02);
+    const Trajectory some = play(engine, ActionMode::kEpsilon, 0.2);
+    EXPECT_NEAR(share_of_best(some), 0.9, 0.02);
+    // an environment plays the same whatever runs beside it
+    const Trajectory few = play(fewer, ActionMode::kEpsilon, 0.2);
+    for (std::size_t t = 0; t < 100; ++t) {
+      for (std::size_t i = 0; i < 20; ++i)
+        ASSERT_EQ(few.action[t * 20 + i], some.action[t * 300 + i]);
+    }
+  }
+  EXPECT_THROW(engine.rollout({.steps = 1, .mode = ActionMode::kEpsilon, .epsilon = 2}),
+               InvalidArgument);
 }
 
 TEST(EngineRollout, SamplesWithTheProbabilitiesOfItsLogits) {

@@ -63,7 +63,7 @@ def largest_difference(policy, played):
     The stored weights are used in double: what is measured is our rounding, not PyTorch's too.
     """
     with torch.no_grad():
-        logits = policy.double()(torch.tensor(played["obs"], dtype=torch.float64))
+        logits = policy.double()(torch.tensor(played["obs"][:-1], dtype=torch.float64))
     policy.float()
     odds = (logits[..., 1] - logits[..., 0]).numpy()
     ours = played["logits"].reshape(odds.shape)

@@ -145,7 +145,17 @@ def check_rollout_archive(lockstep, scratch):
     assert envs == 5 and steps >= 40
     for name in ("reward", "terminated", "truncated"):
         assert arrays[name].shape == (steps, envs), name
-    assert arrays["terminated"].any(), "no episode of random actions ended in 40 steps"
+    ended = arrays["terminated"] | arrays["truncated"]
+    assert ended.any(), "no episode of random actions ended in 40 steps"
+    assert arrays["obs"].shape == (steps + 1, envs, 4), arrays["obs"].shape
+    assert arrays["final_obs"].shape == (ended.sum(), 4), arrays["final_obs"].shape
+    # what follows each step: a velocity's worth away from what was before, also at ends
+    following = arrays["obs"][1:].copy()
+    following[ended] = arrays["final_obs"]
+    moved = np.abs(following[..., 0] - arrays["obs"][:-1, :, 0] - 0.02 * arrays["obs"][:-1, :, 1])
+    assert moved.max() < 1e-6, moved.max()
+    record = json.loads(arrays["record"].tobytes())
+    assert record["options"]["policy"] == "random" and record["options"]["steps"] == "40", record
 
 
 def check_replay(lockstep, scratch):
