@@ -68,6 +68,23 @@ TEST_F(RecordTest, VariablesAreInTheRecord) {
                                   "LS_HIDDEN=8", "LS_MODE=greedy", "LS_SEED=4"});
 }
 
+TEST_F(RecordTest, WhatWasNotGivenIsInTheRecordToo) {
+  const json record =
+      call({"rollout", "pong", "--envs", "1", "--steps", "1"}, "a.npz").at("record");
+  EXPECT_EQ(record.at("recipe"), "fast");
+  for (const auto& [name, value] :
+       std::vector<std::pair<const char*, const char*>>{{"noops", "29"},
+                                                        {"frame-skip", "4"},
+                                                        {"repeat-action-probability", "0.0"},
+                                                        {"hidden", "200"},
+                                                        {"init", "normal"},
+                                                        {"seed", "1"},
+                                                        {"mode", "sample"},
+                                                        {"math", "exact"}}) {
+    EXPECT_EQ(record.at("options").at(name), value) << name;
+  }
+}
+
 TEST_F(RecordTest, EvaluationsAreRepeatedFromTheirRecords) {
   run({"train", "cartpole", "--quiet", "--updates", "2", "--out", "c", "--device", "cpu"});
   run({"train", "pong", "--quiet", "--envs", "3", "--hidden", "16", "--updates", "1", "--out", "p",
