@@ -59,7 +59,7 @@ BenchOptions parse_bench_options(int argc, char** argv) {
     } else if (name == "--candidate") {
       options.candidate = value_of(words, i);
     } else if (name == "--save") {
-      options.save = value_of(words, i);
+      options.save = parse_text(output_path(), value_of(words, i), Origin{name});
     } else if (name == "--max-regress") {
       options.max_regress = percent(value_of(words, i));
       max_regress_given = true;

@@ -81,6 +81,20 @@ bool is_there(const fs::path& path) {
   return ::lstat(path.c_str(), &status) == 0;
 }
 
+constexpr int kMaxLinks = 40;  // as the kernel
+
+// Whether what is written to `path` goes through to what is there: to a device or a FIFO, and to an
+// open file of a process (/dev/stdout, /proc/self/fd/1) that has no name `resolved` any more.
+bool is_written_through(const fs::path& path, const fs::path& resolved) {
+  struct stat status {
+  }, named{};
+  if (::stat(path.c_str(), &status) != 0) return false;  // nothing there, or opening it will tell
+  if (S_ISDIR(status.st_mode)) throw_io("write", path, EISDIR);
+  if (!S_ISREG(status.st_mode)) return true;
+  return ::lstat(resolved.c_str(), &named) != 0 || named.st_dev != status.st_dev ||
+         named.st_ino != status.st_ino;
+}
+
 // Between the two renames only `replaced` is there; readers know that name.
 void replace_in_two_steps(const fs::path& from, const fs::path& to, const fs::path& replaced) {
   remove_folder(replaced);
@@ -166,7 +180,40 @@ void FileHandle::close() {
   if (::close(std::exchange(fd_, -1)) != 0 && errno != EINTR) throw_io("close", path_, errno);
 }
 
-DurableFile::DurableFile(fs::path path) : path_(std::move(path)) {
+ForwardReader::ForwardReader(const fs::path& path)
+    // O_NONBLOCK: a FIFO under this name must not hang the program
+    : file_(path, O_RDONLY | O_NONBLOCK), size_(file_.size()) {}
+
+std::string_view ForwardReader::peek(std::size_t count) {
+  const std::size_t have = buffer_.size() - begin_;
+  if (have < count && read_ < size_) {
+    buffer_.erase(0, std::exchange(begin_, 0));
+    const std::uint64_t wanted = std::max(count - have, kBufferSize);
+    buffer_.resize(have + static_cast<std::size_t>(std::min(wanted, size_ - read_)));
+    const std::span<char> more = std::span(buffer_).subspan(have);
+    file_.read_at(read_, std::as_writable_bytes(more));
+    read_ += more.size();
+  }
+  return std::string_view(buffer_).substr(begin_);
+}
+
+fs::path resolve_links(fs::path path) {
+  for (int count = 0;; ++count) {
+    std::error_code error;
+    const fs::file_status status = fs::symlink_status(path, error);
+    if (!fs::is_symlink(status)) return path;
+    if (count == kMaxLinks) throw_io("follow the links of", path, ELOOP);
+    const fs::path target = fs::read_symlink(path, error);
+    if (error) throw_io("read the link", path, error.value());
+    path = parent_of(path) / target;  // an absolute target stands for itself
+  }
+}
+
+DurableFile::DurableFile(const fs::path& path) : path_(resolve_links(path)) {
+  if (is_written_through(path, path_)) {
+    file_ = FileHandle(path, O_WRONLY | O_TRUNC);
+    return;
+  }
   const std::string prefix = path_.filename().string() + ".tmp.";
   remove_stale(parent_of(path_), prefix);
   temporary_ = parent_of(path_) / own_name(prefix);
@@ -174,7 +221,7 @@ DurableFile::DurableFile(fs::path path) : path_(std::move(path)) {
 }
 
 DurableFile::~DurableFile() {
-  if (!committed_) ::unlink(temporary_.c_str());
+  if (!committed_ && !temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
 void DurableFile::write(std::string_view bytes) {
@@ -195,6 +242,10 @@ void DurableFile::flush() {
 
 void DurableFile::commit() {
   flush();
+  if (temporary_.empty()) {
+    committed_ = true;
+    return file_.close();
+  }
   file_.sync();
   file_.close();
   rename_path(temporary_, path_);

@@ -42,14 +42,41 @@ class FileHandle {
   int fd_ = -1;
 };
 
+/// Where `path` leads: its symbolic links followed, the last one also where nothing is there yet.
+/// Errors: IoError (ELOOP, EACCES, ...).
+std::filesystem::path resolve_links(std::filesystem::path path);
+
+/// Reads a file of any size from front to back; keeps no more of it than is asked for.
+/// Errors: BadInput if it is missing or no regular file; IoError.
+class ForwardReader {
+ public:
+  explicit ForwardReader(const std::filesystem::path& path);
+
+  std::uint64_t size() const { return size_; }
+  /// What comes next: `count` bytes or more, fewer only at the end. Valid until the next call.
+  std::string_view peek(std::size_t count);
+  /// Goes on behind the first `count` bytes of what peek() returned.
+  void skip(std::size_t count) { begin_ += count; }
+
+ private:
+  FileHandle file_;
+  std::uint64_t size_, read_ = 0;  // bytes of the file, and of those in the buffer so far
+  std::string buffer_;
+  std::size_t begin_ = 0;  // of what was not skipped yet
+};
+
 /// One file, invisible under its name until commit() has made it durable.
 ///
-/// Destroyed without commit(), it leaves nothing. An existing file is replaced in one step.
+/// Destroyed without commit(), it leaves nothing. An existing file is replaced in one step; a
+/// symbolic link stays, and what it leads to is made or replaced. A device or a FIFO is never
+/// replaced: it is written through as bytes come, which is why formats are written from front to
+/// back. Opening a FIFO waits for its reader.
 /// Not for two writers of one path at the same time.
-/// Errors: IoError with path and reason (ENOSPC, EDQUOT, EFBIG, EROFS, ...) from every member.
+/// Errors: IoError with path and reason (ENOSPC, EDQUOT, EFBIG, EROFS, ...) from every member, from
+/// the constructor also for a folder or a socket.
 class DurableFile {
  public:
-  explicit DurableFile(std::filesystem::path path);
+  explicit DurableFile(const std::filesystem::path& path);
   ~DurableFile();
   DurableFile(const DurableFile&) = delete;
   DurableFile& operator=(const DurableFile&) = delete;
@@ -57,13 +84,15 @@ class DurableFile {
   void write(std::string_view bytes);
   void write(std::span<const std::byte> bytes);
   std::uint64_t size() const { return size_; }
-  /// fsync, close, rename, fsync of the folder; on return the file survives a power loss.
+  /// fsync, close, rename, fsync of the folder; on return the file survives a power loss. A device
+  /// or a FIFO has all bytes.
   void commit();
 
  private:
   void flush();
 
-  std::filesystem::path path_, temporary_;
+  std::filesystem::path path_;       // links resolved
+  std::filesystem::path temporary_;  // empty: written through
   FileHandle file_;
   std::string buffer_;
   std::uint64_t size_ = 0;

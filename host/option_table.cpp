@@ -157,7 +157,7 @@ constexpr Option kTable[] = {
      "updates between greedy evaluations; 0 = never", kRun, kMayChange},
     {"eval-episodes", "files", integer_in(1, 10000000), &Config::eval_episodes,
      "episodes of an evaluation", kRun, kMayChange},
-    {"out", "files", any_text(), &Config::out, "run folder; empty = runs/<env>-<next number>",
+    {"out", "files", output_path(), &Config::out, "run folder; empty = runs/<env>-<next number>",
      kCall, kMayChange},
     {"force", "files", boolean_value(), &Config::force, "overwrite an existing run folder", kCall,
      kMayChange},

@@ -142,6 +142,11 @@ std::string parse_text(const ValueSpec& spec, std::string_view text, const Origi
     throw_bad_value(origin, in_quotes(text) + " is not UTF-8 text without control characters");
   }
   if (!spec.choices.empty() && !is_numbered(spec, text)) parse_choice(spec, text, origin);
+  if (spec.output && text == "-") {
+    throw_bad_value(origin,
+                    "'-' is no file, and standard output is for the report; name a file "
+                    "(./- for one of that name), a device or a FIFO");
+  }
   return std::string(text);
 }
 

@@ -27,6 +27,7 @@ struct ValueSpec {
   bool open_min = false, open_max = false;      // real: the bound itself is not allowed
   std::span<const std::string_view> choices{};  // text: the only values; empty = any
   bool optional = false;                        // "none" is a value too: -1 or +infinity
+  bool output = false;                          // text: names what is written, so not "-"
   std::string_view numbered{};                  // text: the choice that may be followed by ":N"
 };
 
@@ -52,6 +53,9 @@ constexpr ValueSpec real_in(double min, double max) {
 constexpr ValueSpec seed_value() { return {.type = ValueType::kSeed}; }
 constexpr ValueSpec boolean_value() { return {.type = ValueType::kBoolean}; }
 constexpr ValueSpec any_text() { return {.type = ValueType::kText}; }
+/// The file or folder that something is written to. "-" would be standard output, which is for the
+/// report, and is refused.
+constexpr ValueSpec output_path() { return {.type = ValueType::kText, .output = true}; }
 constexpr ValueSpec one_of(std::span<const std::string_view> choices) {
   return {.type = ValueType::kText, .choices = choices};
 }

@@ -247,7 +247,7 @@ RunFolder RunFolder::create(const Config& config) {
   } else {
     if (!path.has_filename()) path = path.parent_path();  // "out/" means "out"
     make_parents(path);
-    made = make_folder(path);
+    made = make_folder(resolve_links(path));
   }
   if (!is_folder(path)) {
     throw InvalidArgument(fmt::format("--out: {} exists and is no folder", path.string()));

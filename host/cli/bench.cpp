@@ -27,7 +27,7 @@ std::vector<ArgumentRow> rows() {
        .help = "the table of floors: measured, floor, share of the multiply-add peak, ratio to the "
                "op-by-op baseline; under a minute"},
       {.name = "save",
-       .value = any_text(),
+       .value = output_path(),
        .help = "write all repetitions to this file (Google Benchmark's JSON)"},
       {.name = "baseline",
        .value = any_text(),

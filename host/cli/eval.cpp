@@ -34,7 +34,7 @@ std::vector<ArgumentRow> rows() {
        .help = "episodes to play",
        .fallback = "1000"},
       {.name = "save",
-       .value = any_text(),
+       .value = output_path(),
        .help = "write scores, lengths and actions of the episodes to this .npz file"},
       option_row("json"),
   });

@@ -26,7 +26,7 @@ std::vector<ArgumentRow> rows() {
        .help = "run folder",
        .positional = true,
        .required = true},
-      {.name = "svg", .value = any_text(), .help = "also write the curve to this SVG file"},
+      {.name = "svg", .value = output_path(), .help = "also write the curve to this SVG file"},
       {.name = "width",
        .value = integer_in(24, 1000),
        .help = "columns of the text plot",

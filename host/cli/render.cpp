@@ -22,10 +22,10 @@ constexpr ValueSpec kScales = real_in(0.1, 16);
 std::vector<ArgumentRow> rows() {
   std::vector<ArgumentRow> rows = episode_rows();
   const std::vector<ArgumentRow> own = {
-      {.name = "gif", .value = any_text(), .help = "write this GIF file"},
-      {.name = "mp4", .value = any_text(), .help = "write this MP4 file; needs ffmpeg"},
+      {.name = "gif", .value = output_path(), .help = "write this GIF file"},
+      {.name = "mp4", .value = output_path(), .help = "write this MP4 file; needs ffmpeg"},
       {.name = "png",
-       .value = any_text(),
+       .value = output_path(),
        .help = "write frame-000000.png and so on into this new folder"},
       {.name = "fps",
        .value = kRates,

@@ -47,7 +47,7 @@ std::vector<ArgumentRow> rows() {
        .value = one_of(presets()),
        .help = "a game as this id of Gymnasium plays it: seeded by --seed, reset at ends"},
       {.name = "save",
-       .value = any_text(),
+       .value = output_path(),
        .help =
            ".npz file to write: state [T+1, ...], obs, reward, terminated, truncated; a game's: "
            "reward, terminated, truncated, frames, ram [T, 128], frame80_crc32, "

@@ -48,7 +48,7 @@ std::vector<ArgumentRow> rows() {
        .fallback = "mlp",
        .completion = Completion::kNothing},
       mode_row("sample"),
-      {.name = "save", .value = any_text(), .help = "write the trajectories to this .npz file"},
+      {.name = "save", .value = output_path(), .help = "write the trajectories to this .npz file"},
       option_row("hidden"),
       option_row("activation"),
       option_row("init"),

@@ -75,6 +75,7 @@ TEST_F(BenchProgramTest, WrongArgumentsExitWith2) {
   EXPECT_THAT(error({"--max-regress", "-1%", "--baseline", "x"}),
               StartsWith("2 lockstep: error: --max-regress"));
   EXPECT_THAT(error({"--max-regress", "5%"}), HasSubstr("needs --baseline"));
+  EXPECT_THAT(error({"--save", "-"}), StartsWith("2 lockstep: error: --save: '-' is no file"));
   EXPECT_THAT(error({"--envs", "17"}), HasSubstr("2 lockstep: error: --envs: must be a multiple"));
   EXPECT_THAT(error({"--candidate", "x"}), HasSubstr("needs --baseline"));
 }

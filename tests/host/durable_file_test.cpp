@@ -154,6 +154,63 @@ TEST(DurableFile, RemovesLeftoversOfDeadProcessesOnly) {
   EXPECT_THAT(scratch.names(), ElementsAre("out", live_name, "out.tmp.word"));
 }
 
+TEST(DurableFile, GoesWhereSymbolicLinksLead) {
+  const ScratchFolder scratch;
+  fs::create_directory(scratch / "far");
+  spill(scratch / "far/old", "old");
+  fs::create_symlink(scratch / "far/old", scratch / "absolute");
+  fs::create_symlink("far", scratch / "folder");
+  fs::create_symlink("folder/../far/new", scratch / "dangling");
+  write_file_durably(scratch / "absolute", "a");
+  write_file_durably(scratch / "dangling", "d");
+  EXPECT_EQ(slurp(scratch / "far/old") + slurp(scratch / "far/new"), "ad");
+  EXPECT_THAT(scratch.names("far"), ElementsAre("new", "old"));
+  EXPECT_TRUE(fs::is_symlink(scratch / "absolute") && fs::is_symlink(scratch / "dangling"));
+}
+
+TEST(DurableFile, LinksInACircleAreAnIoError) {
+  const ScratchFolder scratch;
+  fs::create_symlink("b", scratch / "a");
+  fs::create_symlink("a", scratch / "b");
+  EXPECT_THAT(io_error([&] { write_file_durably(scratch / "a", "x"); }),
+              HasSubstr("Too many levels of symbolic links"));
+}
+
+TEST(DurableFile, AFifoGetsTheBytesAndStays) {
+  const ScratchFolder scratch;
+  ASSERT_EQ(::mkfifo((scratch / "fifo").c_str(), 0600), 0);
+  fs::create_symlink("fifo", scratch / "link");
+  const int reader = ::open((scratch / "fifo").c_str(), O_RDWR | O_NONBLOCK);
+  for (const bool committed : {true, false}) {
+    DurableFile file(scratch / "link");
+    file.write(std::string_view("bytes"));
+    if (committed) file.commit();
+  }
+  char got[16];
+  EXPECT_EQ(std::string(got, static_cast<std::size_t>(::read(reader, got, sizeof got))), "bytes");
+  ::close(reader);
+  EXPECT_THAT(scratch.names(), ElementsAre("fifo", "link"));
+  EXPECT_TRUE(fs::is_fifo(scratch / "fifo"));
+}
+
+// As /dev/stdout is, where standard output is a file that has been removed.
+TEST(DurableFile, AnOpenFileWithoutANameIsWrittenThrough) {
+  const ScratchFolder scratch;
+  const int fd = ::open((scratch / "gone").c_str(), O_RDWR | O_CREAT, 0600);
+  fs::remove(scratch / "gone");
+  write_file_durably("/proc/self/fd/" + std::to_string(fd), "bytes");
+  char got[16];
+  EXPECT_EQ(std::string(got, static_cast<std::size_t>(::pread(fd, got, sizeof got, 0))), "bytes");
+  ::close(fd);
+  EXPECT_THAT(scratch.names(), IsEmpty());
+}
+
+TEST(DurableFile, RefusesAFolderBeforeAnythingIsWritten) {
+  const ScratchFolder scratch;
+  fs::create_directory(scratch / "out");
+  EXPECT_THAT(io_error([&] { DurableFile file(scratch / "out"); }), HasSubstr("Is a directory"));
+}
+
 TEST(DurableFolder, AppearsWholeAtCommit) {
   const ScratchFolder scratch;
   DurableFolder folder(scratch / "runs/deep/one");
@@ -263,6 +320,24 @@ TEST(RemoveFolder, RemovesAllOfItAndIgnoresWhatIsNotThere) {
   remove_folder(scratch / "one");
   remove_folder(scratch / "one");
   EXPECT_THAT(scratch.names(), IsEmpty());
+}
+
+TEST(ForwardReader, ShowsEveryByteInOrder) {
+  const ScratchFolder scratch;
+  std::string content;
+  for (int i = 0; content.size() < 300'000; ++i) content += std::to_string(i) + ' ';
+  spill(scratch / "file", content);
+  for (const std::size_t step : {1u, 7u, 65'536u, 100'000u}) {
+    ForwardReader reader(scratch / "file");
+    EXPECT_EQ(reader.size(), content.size());
+    std::string got;
+    for (std::string_view next; !(next = reader.peek(step)).empty();) {
+      ASSERT_GE(next.size(), std::min(step, content.size() - got.size()));
+      got += next.substr(0, step);
+      reader.skip(std::min(step, next.size()));
+    }
+    EXPECT_TRUE(got == content) << step;
+  }
 }
 
 TEST(ReadFile, ReturnsAllBytesUpToTheLimit) {
