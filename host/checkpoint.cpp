@@ -8,6 +8,8 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <exception>
+#include <iterator>
 #include <limits>
 #include <string_view>
 #include <utility>
@@ -198,6 +200,37 @@ fs::path write_checkpoint(const fs::path& folder, const Checkpoint& checkpoint) 
   return folder;
 }
 
+// Whether a numbered checkpoint holds all that is in `folder`. The manifest seals the other files.
+bool is_repeated(const fs::path& folder, const fs::path& dir) {
+  try {
+    if (std::distance(fs::directory_iterator(folder), fs::directory_iterator()) != 3) return false;
+    const std::string manifest = read_file(folder / kManifestFile, kMaxTrainerJson);
+    for (const fs::path& other : numbered_folders(dir)) {
+      if (verify(other).empty() && read_file(other / kManifestFile, kMaxTrainerJson) == manifest) {
+        return true;
+      }
+    }
+  } catch (const std::exception&) {
+    // what cannot be read is kept
+  }
+  return false;
+}
+
+// A copy of a run that followed links (cp -rL, scp -r, an uploaded archive) has a folder where the
+// link was. It goes if it repeats a numbered checkpoint, and else stays under a name of its own.
+void make_way_for_last(const fs::path& dir) {
+  std::error_code error;
+  const fs::path last = dir / "last";
+  if (!fs::is_directory(fs::symlink_status(last, error))) return;
+  if (is_repeated(last, dir)) return remove_folder(last);
+  fs::path kept = dir / "last-copy";
+  for (int n = 2; fs::exists(fs::symlink_status(kept, error)); ++n) {
+    kept = dir / ("last-copy-" + std::to_string(n));
+  }
+  fs::rename(last, kept, error);
+  if (error) throw IoError("cannot rename " + last.string() + ": " + error.message());
+}
+
 }  // namespace
 
 fs::path save_checkpoint(const fs::path& dir, std::int64_t update, const Checkpoint& checkpoint) {
@@ -205,6 +238,7 @@ fs::path save_checkpoint(const fs::path& dir, std::int64_t update, const Checkpo
   std::string name = std::to_string(update);
   if (name.size() < 8) name.insert(0, 8 - name.size(), '0');
   const fs::path folder = write_checkpoint(dir / name, checkpoint);
+  make_way_for_last(dir);
   replace_symlink(dir / "last", name);
   return folder;
 }

@@ -117,6 +117,22 @@ TEST(SaveCheckpoint, MovesLastAndKeepsItForNamedOnes) {
   EXPECT_TRUE(same(load_checkpoint(scratch / "best"), example(9)));
 }
 
+// As cp -rL, scp -r or an unpacked upload leave it; what is only in the copy stays.
+TEST(SaveCheckpoint, MakesALinkAgainOfALastThatWasCopied) {
+  const ScratchFolder scratch(test::memory_folder());
+  save_checkpoint(scratch.path(), 1, example(1));
+  for (const char* from : {"00000001", "gone/00000007", "gone/00000007"}) {
+    save_checkpoint(scratch / "gone", 7, example(7));
+    fs::remove(scratch / "last");
+    fs::copy(scratch / from, scratch / "last");
+    save_checkpoint(scratch.path(), 2, example(2));
+    EXPECT_EQ(fs::read_symlink(scratch / "last"), "00000002");
+  }
+  EXPECT_THAT(scratch.names(),
+              ElementsAre("00000001", "00000002", "gone", "last", "last-copy", "last-copy-2"));
+  EXPECT_TRUE(same(load_checkpoint(scratch / "last-copy-2"), example(7)));
+}
+
 TEST(SaveCheckpoint, ReplacesTheSameUpdate) {
   const ScratchFolder scratch(test::memory_folder());
   save_checkpoint(scratch.path(), 1, example(1));
