@@ -11,6 +11,7 @@
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -23,7 +24,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kFlushSize = 1 << 16;  // bytes
 constexpr double kFlushInterval = 1.0;       // seconds
-constexpr std::uint64_t kMaxMetricsFile = std::uint64_t{1} << 32;
+constexpr std::size_t kMaxLine = 1 << 20;    // bytes; ours have some 400
 
 struct CountField {
   const char* key;
@@ -127,13 +128,27 @@ UpdateMetrics parse_line(std::string_view line) {
   return m;
 }
 
+// The next line without its '\n', which is still to be skipped. Empty at the end and for a torn
+// last line: the process ended inside a write. Errors: BadInput for a line over kMaxLine.
+std::optional<std::string_view> next_line(ForwardReader& reader) {
+  std::string_view text = reader.peek(1);
+  for (std::size_t from = 0;;) {
+    const std::size_t end = text.find('\n', from);
+    if (end != std::string_view::npos) return text.substr(0, end);
+    from = text.size();
+    if (from > kMaxLine) throw BadInput("a line over 1 MiB");
+    text = reader.peek(from + 1);
+    if (text.size() == from) return {};
+  }
+}
+
 struct Lines {
   std::vector<UpdateMetrics> rows;  // of the lines up to the last update wanted
   std::uint64_t size = 0;           // bytes of these lines
 };
 
 Lines read_lines(const fs::path& path, std::int64_t last_update) {
-  const std::string content = read_file(path, kMaxMetricsFile);
+  ForwardReader reader(path);
   Lines out;
   for (std::size_t number = 1; out.size < content.size(); ++number) {
     const std::size_t begin = static_cast<std::size_t>(out.size);
@@ -141,7 +156,9 @@ Lines read_lines(const fs::path& path, std::int64_t last_update) {
     if (end == std::string::npos) break;  // torn: the process ended inside a write
     UpdateMetrics m;
     try {
-      m = parse_line(std::string_view(content).substr(begin, end - begin));
+      line = next_line(reader);
+      if (!line) break;
+      m = parse_line(*line);
       if (!out.rows.empty() && m.update <= out.rows.back().update) {
         throw BadInput("update " + std::to_string(m.update) + " comes after update " +
                        std::to_string(out.rows.back().update));
@@ -151,7 +168,8 @@ Lines read_lines(const fs::path& path, std::int64_t last_update) {
     }
     if (m.update > last_update) break;
     out.rows.push_back(m);
-    out.size = end + 1;
+    out.size += line->size() + 1;
+    reader.skip(line->size() + 1);
   }
   return out;
 }

@@ -9,6 +9,7 @@
 #include <array>
 #include <atomic>
 #include <bit>
+#include <charconv>
 #include <cstdio>
 #include <optional>
 #include <utility>
@@ -23,8 +24,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kFilePrefix = "events.out.tfevents.";
-constexpr std::uint64_t kMaxEventFile = std::uint64_t{1} << 32;  // bytes
-constexpr std::size_t kFlushSize = 1 << 16;                      // bytes
+constexpr std::size_t kFlushSize = 1 << 16;                   // bytes
+constexpr std::uint64_t kMaxRecord = std::uint64_t{1} << 26;  // bytes; ours have some 60
+constexpr std::size_t kFrame = 16;  // bytes around the data: length, its checksum, that of the data
 
 enum WireType { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
 
@@ -67,16 +69,20 @@ std::uint64_t fixed_at(std::string_view bytes, std::size_t offset, std::size_t c
   return value;
 }
 
-// Length of the whole record at the start of `bytes`; empty if it is torn or damaged.
-std::optional<std::size_t> record_size(std::string_view bytes) {
-  if (bytes.size() < 16) return {};
-  const std::uint64_t size = fixed_at(bytes, 0, 8);
-  if (fixed_at(bytes, 8, 4) != masked_crc32c(bytes.substr(0, 8)) || size > bytes.size() - 16) {
+// The data of the next record, which is still to be skipped; empty if it is torn or damaged, and at
+// the end.
+std::optional<std::string_view> next_record(ForwardReader& reader) {
+  std::string_view bytes = reader.peek(kFrame);
+  if (bytes.size() < kFrame || fixed_at(bytes, 8, 4) != masked_crc32c(bytes.substr(0, 8)))
     return {};
-  }
-  const std::string_view data = bytes.substr(12, static_cast<std::size_t>(size));
-  if (fixed_at(bytes, 12 + data.size(), 4) != masked_crc32c(data)) return {};
-  return data.size() + 16;
+  const std::uint64_t length = fixed_at(bytes, 0, 8);
+  if (length > kMaxRecord) return {};
+  const auto size = static_cast<std::size_t>(length);
+  bytes = reader.peek(size + kFrame);
+  if (bytes.size() < size + kFrame) return {};
+  const std::string_view data = bytes.substr(12, size);
+  if (fixed_at(bytes, 12 + size, 4) != masked_crc32c(data)) return {};
+  return data;
 }
 
 std::optional<std::uint64_t> take_varint(std::string_view& bytes) {
@@ -125,17 +131,22 @@ std::optional<std::int64_t> event_step(std::string_view event) {
   return step;
 }
 
-// Rewrites the file without events beyond `last_step` and without anything from the first damaged
-// record on (as TensorBoard reads it).
+// Steps ascend within a file of ours, so that what is to be dropped is its end. Where only the
+// version record is left, the whole file goes: runs that are resumed often would collect them.
 void cut_back(const fs::path& path, std::int64_t last_step) {
-  const std::string content = read_file(path, kMaxEventFile);
-  std::string kept;
-  std::string_view rest = content;
-  for (std::optional<std::size_t> size; (size = record_size(rest)); rest.remove_prefix(*size)) {
-    const std::optional<std::int64_t> step = event_step(rest.substr(12, *size - 16));
-    if (step && *step <= last_step) kept.append(rest.substr(0, *size));
+  ForwardReader reader(path);
+  std::uint64_t kept = 0;
+  int records = 0;
+  while (const std::optional<std::string_view> event = next_record(reader)) {
+    const std::optional<std::int64_t> step = event_step(*event);
+    if (!step || *step > last_step) break;
+    kept += event->size() + kFrame;
+    records = std::min(records + 1, 2);
+    reader.skip(event->size() + kFrame);
   }
-  if (kept != content) write_file_durably(path, kept);
+  std::error_code ignored;
+  if (records < 2 && fs::remove(path, ignored)) return;
+  if (kept != reader.size()) FileHandle(path, O_WRONLY).truncate(kept);
 }
 
 // Event files in the order TensorBoard reads them.
@@ -152,6 +163,14 @@ std::vector<fs::path> event_files(const fs::path& folder) {
   if (error) throw IoError("cannot list " + folder.string() + ": " + error.message());
   std::sort(files.begin(), files.end());
   return files;
+}
+
+// The seconds in the name of an event file; 0 if there are none.
+double time_of_name(const fs::path& file) {
+  const std::string name = file.filename().string();
+  std::uint32_t seconds = 0;  // until 2106
+  std::from_chars(name.data() + kFilePrefix.size(), name.data() + name.size(), seconds);
+  return seconds;
 }
 
 std::string new_file_name(double wall_time) {
@@ -178,21 +197,24 @@ std::string tfrecord(std::string_view data) {
   return record;
 }
 
-EventWriter::EventWriter(const fs::path& folder, double wall_time)
-    : file_(folder / new_file_name(wall_time), O_WRONLY | O_CREAT | O_EXCL | O_APPEND) {
-  buffer_ = version_record(wall_time);
-  flush();
+EventWriter::EventWriter(const fs::path& folder, double wall_time) {
+  open(folder / new_file_name(wall_time), wall_time);
 }
 
 EventWriter EventWriter::resume(const fs::path& folder, double wall_time, std::int64_t last_step) {
   const std::vector<fs::path> files = event_files(folder);
   for (const fs::path& file : files) cut_back(file, last_step);
-  if (files.empty()) return EventWriter(folder, wall_time);
+  // behind the others also if the clock went back, or the process before was quick
+  const double after = files.empty() ? 0 : time_of_name(files.back()) + 1;
   EventWriter writer;
-  writer.file_ = FileHandle(files.back(), O_WRONLY | O_APPEND);
-  if (writer.file_.size() == 0) writer.buffer_ = version_record(wall_time);
-  writer.flush();
+  writer.open(folder / new_file_name(std::max(wall_time, after)), wall_time);
   return writer;
+}
+
+void EventWriter::open(const fs::path& path, double wall_time) {
+  file_ = FileHandle(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND);
+  buffer_ = version_record(wall_time);
+  flush();
 }
 
 EventWriter::~EventWriter() {

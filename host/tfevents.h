@@ -26,8 +26,10 @@ class EventWriter {
   /// Starts a new file `events.out.tfevents.<time>.<host>.<pid>.<n>` in `folder`, which must exist.
   /// `wall_time` is in seconds since 1970.
   EventWriter(const std::filesystem::path& folder, double wall_time);
-  /// Drops all events beyond `last_step` from the files of `folder`, along with a torn record at
-  /// their end, and goes on in the last file (a new one if there is none).
+  /// Cuts the files of `folder`, each in one step, before the first record that is beyond
+  /// `last_step`, damaged or no event, removes those without events, and goes on in a new file,
+  /// which TensorBoard reads after them: it never looks again at one that it has left. Files may be
+  /// larger than the memory.
   static EventWriter resume(const std::filesystem::path& folder, double wall_time,
                             std::int64_t last_step);
   /// Flushes; an error is lost here, so call close() first.
@@ -42,6 +44,7 @@ class EventWriter {
 
  private:
   EventWriter() = default;
+  void open(const std::filesystem::path& path, double wall_time);
 
   FileHandle file_;
   std::string buffer_;

@@ -53,6 +53,13 @@ std::string scalars(std::initializer_list<const char*> steps) {
   return bytes;
 }
 
+// What all event files hold, in the order TensorBoard reads them.
+std::vector<std::string> contents(const ScratchFolder& scratch) {
+  std::vector<std::string> all;
+  for (const std::string& name : scratch.names()) all.push_back(slurp(scratch / name));
+  return all;
+}
+
 void write_steps(EventWriter& writer, std::int64_t first, std::int64_t last) {
   for (std::int64_t step = first; step <= last; ++step) writer.add_scalar("a/b", step, 1.5, kTime);
 }
@@ -112,7 +119,7 @@ TEST(EventWriterResume, CutsBackToTheStepAndGoesOn) {
   EventWriter writer = EventWriter::resume(scratch.path(), kTime, 3);
   write_steps(writer, 4, 4);
   writer.close();
-  EXPECT_EQ(slurp(only_file(scratch)), scalars({"\x01", "\x02", "\x03", "\x04"}));
+  EXPECT_THAT(contents(scratch), ElementsAre(scalars({"\x01", "\x02", "\x03"}), scalars({"\x04"})));
 }
 
 TEST(EventWriterResume, DropsATornTailAtEveryLength) {
@@ -125,7 +132,8 @@ TEST(EventWriterResume, DropsATornTailAtEveryLength) {
     EventWriter writer = EventWriter::resume(scratch.path(), kTime, 9);
     write_steps(writer, 2, 2);
     writer.close();
-    ASSERT_EQ(slurp(file), all) << size;
+    ASSERT_THAT(contents(scratch), ElementsAre(scalars({"\x01"}), scalars({"\x02"}))) << size;
+    fs::remove(writer.path());
   }
 }
 
@@ -138,8 +146,9 @@ TEST(EventWriterResume, DropsADamagedRecordAndAllBehindIt) {
     std::string bad = all;
     bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << (bit % 8)));
     spill(file, bad);
-    EventWriter::resume(scratch.path(), kTime, 9).close();
+    EventWriter writer = EventWriter::resume(scratch.path(), kTime, 9);
     ASSERT_EQ(slurp(file), scalars({"\x01"})) << bit;
+    fs::remove(writer.path());
   }
 }
 
@@ -151,23 +160,36 @@ TEST(EventWriterResume, HandlesSeveralFilesAndNone) {
   EventWriter writer = EventWriter::resume(scratch.path(), kTime, 3);
   write_steps(writer, 3, 3);
   writer.close();
-  EXPECT_EQ(slurp(scratch / "events.out.tfevents.1700000001.host.1.0"), scalars({"\x01"}));
-  EXPECT_EQ(slurp(scratch / "events.out.tfevents.1700000002.host.1.0"), scalars({"\x02", "\x03"}));
-  EXPECT_EQ(slurp(scratch / "metrics.jsonl"), "untouched");
+  EXPECT_THAT(contents(scratch),
+              ElementsAre(scalars({"\x01"}), scalars({"\x02"}), scalars({"\x03"}), "untouched"));
 
   const ScratchFolder empty(test::memory_folder());
   EventWriter::resume(empty.path(), kTime, 3).close();
   EXPECT_EQ(slurp(only_file(empty)), scalars({}));
 }
 
-TEST(EventWriterResume, GivesAnEmptyFileItsVersionRecord) {
+TEST(EventWriterResume, NamesTheNewFileBehindTheOthers) {
   const ScratchFolder scratch(test::memory_folder());
-  spill(scratch / "events.out.tfevents.1700000000.host.1.0", "garbage");
-  EventWriter::resume(scratch.path(), kTime, 3).close();
-  EXPECT_EQ(slurp(only_file(scratch)), scalars({}));
+  spill(scratch / "events.out.tfevents.1800000000.host.1.0",
+        scalars({"\x01"}));  // the clock went back
+  EventWriter writer = EventWriter::resume(scratch.path(), kTime, 3);
+  EXPECT_EQ(writer.path().filename().string().find("events.out.tfevents.1800000001."), 0u);
+  EXPECT_EQ(slurp(writer.path()), scalars({}));
 }
 
-TEST(EventWriterResume, IgnoresRecordsThatAreNoEvents) {
+TEST(EventWriterResume, RemovesFilesWithoutEvents) {
+  const ScratchFolder scratch(test::memory_folder());
+  for (const std::string& content : {std::string("garbage"), scalars({}), scalars({"\x04"})}) {
+    const fs::path file = scratch / "events.out.tfevents.1700000000.host.1.0";
+    spill(file, content);
+    EventWriter writer = EventWriter::resume(scratch.path(), kTime, 3);
+    EXPECT_THAT(contents(scratch), ElementsAre(scalars({})));
+    EXPECT_FALSE(fs::exists(file));
+    fs::remove(writer.path());
+  }
+}
+
+TEST(EventWriterResume, DropsRecordsThatAreNoEventsAndAllBehindThem) {
   const ScratchFolder scratch(test::memory_folder());
   const fs::path file = scratch / "events.out.tfevents.1700000000.host.1.0";
   const std::string hostile[] = {"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",  // length 2^64-1
@@ -178,11 +200,22 @@ TEST(EventWriterResume, IgnoresRecordsThatAreNoEvents) {
                                  "\x0b",
                                  "\x15"
                                  "123"};
-  std::string bytes = scalars({"\x01"});
-  for (const std::string& data : hostile) bytes += tfrecord(data);
-  spill(file, bytes + tfrecord(scalar_event("\x02")));
-  EventWriter::resume(scratch.path(), kTime, 9).close();
-  EXPECT_EQ(slurp(file), scalars({"\x01", "\x02"}));
+  for (const std::string& data : hostile) {
+    spill(file, scalars({"\x01"}) + tfrecord(data) + tfrecord(scalar_event("\x02")));
+    EventWriter writer = EventWriter::resume(scratch.path(), kTime, 9);
+    EXPECT_EQ(slurp(file), scalars({"\x01"}));
+    fs::remove(writer.path());
+  }
+}
+
+// Behind the record that is beyond the step lies a hole: 5 GiB that take no room.
+TEST(EventWriterResume, CutsAFileBeyond4GiB) {
+  const ScratchFolder scratch(test::memory_folder());
+  const fs::path file = scratch / "events.out.tfevents.1700000000.host.1.0";
+  spill(file, scalars({"\x01", "\x02"}));
+  fs::resize_file(file, std::uintmax_t{5} << 30);
+  EventWriter::resume(scratch.path(), kTime, 1).close();
+  EXPECT_EQ(slurp(file), scalars({"\x01"}));
 }
 
 TEST(EventWriter, FailedFlushIsAnIoErrorAndIsNotRepeated) {
