@@ -114,9 +114,10 @@ struct RolloutResult {
 struct TrainHooks {
   std::function<void(const UpdateMetrics&)> on_log;  // at every --log-every point
   const volatile std::sig_atomic_t* stop_signal =
-      nullptr;               // non-zero: finish the update, save, stop
-  std::string command_line;  // recorded in run.json
-  bool write_files = true;   // false: no run folder at all
+      nullptr;                                         // non-zero: finish the update, save, stop
+  std::function<void(const std::string&)> on_warning;  // what was lost without ending the run
+  std::string command_line;                            // recorded in run.json
+  bool write_files = true;                             // false: no run folder at all
 };
 
 struct TrainResult {

@@ -150,11 +150,9 @@ struct Lines {
 Lines read_lines(const fs::path& path, std::int64_t last_update) {
   ForwardReader reader(path);
   Lines out;
-  for (std::size_t number = 1; out.size < content.size(); ++number) {
-    const std::size_t begin = static_cast<std::size_t>(out.size);
-    const std::size_t end = content.find('\n', begin);
-    if (end == std::string::npos) break;  // torn: the process ended inside a write
+  for (std::size_t number = 1;; ++number) {
     UpdateMetrics m;
+    std::optional<std::string_view> line;
     try {
       line = next_line(reader);
       if (!line) break;
@@ -176,23 +174,36 @@ Lines read_lines(const fs::path& path, std::int64_t last_update) {
 
 }  // namespace
 
-MetricsLog::MetricsLog(FileHandle file, EventWriter events)
-    : file_(std::move(file)), events_(std::move(events)), last_flush_(now()) {
+MetricsLog::MetricsLog(FileHandle file, Warn on_warning)
+    : file_(std::move(file)), on_warning_(std::move(on_warning)), last_flush_(now()) {
   buffer_.reserve(kFlushSize + 1024);
 }
 
-MetricsLog::MetricsLog(const fs::path& folder)
+MetricsLog::MetricsLog(const fs::path& folder, Warn on_warning)
     : MetricsLog(FileHandle(folder / kFileName, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND),
-                 EventWriter(folder, now())) {}
+                 std::move(on_warning)) {
+  with_events([&] { events_.emplace(folder, now()); });
+}
 
-MetricsLog MetricsLog::resume(const fs::path& folder, std::int64_t last_update) {
+template <class Step>
+void MetricsLog::with_events(const Step& step) {
+  try {
+    step();
+  } catch (const Error& error) {
+    events_.reset();
+    if (on_warning_) on_warning_(std::string("no more TensorBoard events: ") + error.what());
+  }
+}
+
+MetricsLog MetricsLog::resume(const fs::path& folder, std::int64_t last_update, Warn on_warning) {
   const fs::path path = folder / kFileName;
   FileHandle file(path, O_WRONLY | O_CREAT | O_APPEND);
   Lines lines = read_lines(path, last_update);
   // cutting a file shorter is one step for a reader and for a crash; no new file is needed
   if (file.size() != lines.size) file.truncate(lines.size);
   const std::int64_t last_step = lines.rows.empty() ? 0 : lines.rows.back().steps;
-  MetricsLog log(std::move(file), EventWriter::resume(folder, now(), last_step));
+  MetricsLog log(std::move(file), std::move(on_warning));
+  log.with_events([&] { log.events_.emplace(EventWriter::resume(folder, now(), last_step)); });
   log.size_ = lines.size;
   log.kept_ = std::move(lines.rows);
   return log;
@@ -210,7 +221,8 @@ void MetricsLog::append(const UpdateMetrics& metrics) {
   const double time = now();
   append_line(buffer_, metrics, time);
   const auto scalar = [&](const char* key, double value) {
-    events_.add_scalar(key, metrics.steps, value, time);
+    if (!events_) return;
+    with_events([&] { events_->add_scalar(key, metrics.steps, value, time); });
   };
   for (const RealField& field : kReals) scalar(field.key, metrics.*field.member);
   if (metrics.has_eval) scalar(kEval.key, metrics.eval_score);
@@ -236,13 +248,13 @@ void MetricsLog::flush() {
   }
   size_ += buffer_.size();
   buffer_.clear();
-  events_.flush();
+  if (events_) with_events([&] { events_->flush(); });
 }
 
 void MetricsLog::close() {
   flush();
   file_.close();
-  events_.close();
+  if (events_) with_events([&] { events_->close(); });
 }
 
 std::string metrics_line(const UpdateMetrics& metrics, double unix_time) {

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,18 +26,24 @@ namespace lockstep {
 /// belongs before every checkpoint. There is no fsync: a power failure may cost the last log lines,
 /// which a checkpoint, synced on its own, does not depend on.
 ///
+/// The event file is a copy for a viewer: what goes wrong with it ends it, not the run, and is told
+/// once to on_warning.
+///
 /// Cost:   append() about 2 us
 /// Errors: IoError from every member but the destructor; what failed to be written is given up
 class MetricsLog {
  public:
   static constexpr const char* kFileName = "metrics.jsonl";
 
+  using Warn = std::function<void(const std::string&)>;
+
   /// Starts both logs in `folder`, which must exist.
-  explicit MetricsLog(const std::filesystem::path& folder);
+  explicit MetricsLog(const std::filesystem::path& folder, Warn on_warning = {});
   /// Cuts both logs back to update `last_update` and goes on after it. Each is cut in one step, so
   /// that a crash leaves it before or after the cut. A torn last line is dropped.
   /// Errors: BadInput if a line cannot be understood
-  static MetricsLog resume(const std::filesystem::path& folder, std::int64_t last_update);
+  static MetricsLog resume(const std::filesystem::path& folder, std::int64_t last_update,
+                           Warn on_warning = {});
   /// Flushes; an error is lost here, so call close() first.
   ~MetricsLog();
   MetricsLog(MetricsLog&&) noexcept = default;
@@ -49,10 +57,13 @@ class MetricsLog {
   const std::vector<UpdateMetrics>& kept() const { return kept_; }
 
  private:
-  MetricsLog(FileHandle file, EventWriter events);
+  MetricsLog(FileHandle file, Warn on_warning);
+  template <class Step>
+  void with_events(const Step& step);
 
   FileHandle file_;
-  EventWriter events_;
+  Warn on_warning_;
+  std::optional<EventWriter> events_;  // none after a failure
   std::string buffer_;
   std::uint64_t size_ = 0;  // bytes of metrics.jsonl
   double last_flush_ = 0;   // seconds since 1970

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -80,10 +81,39 @@ json read_run_json(const fs::path& folder) {
   return ours ? record : json();
 }
 
-void write_run_json(const fs::path& folder, const json& record) {
+std::string run_json_text(const json& record) {
   // a command line may hold any bytes, JSON only UTF-8
-  replace_file(folder / kRunJson,
-               record.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+  return record.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+void write_run_json(const fs::path& folder, const json& record) {
+  replace_file(folder / kRunJson, run_json_text(record));
+}
+
+// Whether `size` bytes certainly find room in the blocks that `path` has already.
+bool has_room_for(const fs::path& path, std::size_t size) {
+  constexpr std::size_t kBlock = 512;  // the unit of st_blocks
+  struct stat status {};
+  rlimit limit{};
+  return ::stat(path.c_str(), &status) == 0 && ::getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+         size <= limit.rlim_cur && size <= static_cast<std::size_t>(status.st_blocks) * kBlock;
+}
+
+// Replaces run.json also where no new file can be made, on a full disk for one. A process that is
+// killed within the last resort leaves half a record; without it the record would be wrong for
+// ever.
+void write_last_record(const fs::path& folder, const json& record) {
+  try {
+    write_run_json(folder, record);
+  } catch (const IoError&) {
+    const fs::path path = folder / kRunJson;
+    const std::string text = run_json_text(record);
+    if (!has_room_for(path, text.size())) throw;
+    FileHandle file(path, O_WRONLY);
+    file.write(text);
+    file.truncate(text.size());
+    file.close();
+  }
 }
 
 // Opens the folder and locks it for this process; two runs in one folder would destroy each other.
@@ -301,16 +331,21 @@ void RunFolder::start(const RunRecord& record, std::string_view config_toml) {
   write_run_json(path_, now);
 }
 
-void RunFolder::finish(const Config& config, const TrainResult& result, std::string_view status,
-                       std::string_view error) {
-  replace_file(curve_file(), curve_svg(config, result.curve));
+std::string RunFolder::finish(const Config& config, const TrainResult& result,
+                              std::string_view status, std::string_view error) {
   json record = read_run_json(path_);
   if (!record.is_object()) record = {{"schema", kSchema}};
   record["status"] = status;
   if (!error.empty()) record["error"] = error;
   record["end_time"] = utc_now();
   record["result"] = result_json(result);
-  write_run_json(path_, record);
+  write_last_record(path_, record);
+  try {
+    replace_file(curve_file(), curve_svg(config, result.curve));
+    return {};
+  } catch (const IoError& lost) {
+    return lost.what();
+  }
 }
 
 bool is_run_folder(const fs::path& path) { return read_run_json(path).is_object(); }

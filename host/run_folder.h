@@ -62,10 +62,12 @@ class RunFolder {
   /// Writes config.toml and run.json with status "running". The record of an earlier process of the
   /// same run moves into run.json's list "earlier".
   void start(const RunRecord& record, std::string_view config_toml);
-  /// Writes curve.svg and completes run.json. `status` is one word for how the run ended, such as
-  /// "finished", "interrupted" or "failed"; `error` is the message of a failure.
-  void finish(const Config& config, const TrainResult& result, std::string_view status,
-              std::string_view error = {});
+  /// Completes run.json and writes curve.svg. `status` is one word for how the run ended, such as
+  /// "finished", "interrupted" or "failed"; `error` is the message of a failure. Where no new file
+  /// can be made, the record is written over the one before if that cannot tear it.
+  /// Returns why there is no curve.svg, or nothing: a run does not fail for its picture.
+  std::string finish(const Config& config, const TrainResult& result, std::string_view status,
+                     std::string_view error = {});
 
  private:
   RunFolder(std::filesystem::path path, int lock) : path_(std::move(path)), lock_(lock) {}

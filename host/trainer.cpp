@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <exception>
 #include <numeric>
 #include <optional>
 
@@ -55,23 +56,25 @@ class Training {
         lr_step_(decay_factor(config)) {}
 
   TrainResult run(const TrainingState& initial) {
-    open(initial);
-    start_ = Clock::now();
-    seconds_before_ = progress_.seconds;
     try {
+      open(initial);
+      start_ = Clock::now();
+      seconds_before_ = progress_.seconds;
+      state_is_good_ = true;
       loop();
+      return close();
     } catch (const Error& error) {
-      fail(error);
+      fail(error.what());
+      throw;
+    } catch (const std::exception& error) {
+      state_is_good_ = false;  // thrown by something that promises nothing
+      fail(error.what());
+      throw;
+    } catch (...) {
+      state_is_good_ = false;
+      fail("unknown failure");
       throw;
     }
-    TrainResult result = summary();
-    if (files_) {
-      if (files_->saved_update != progress_.update) save();
-      files_->metrics->close();
-      const char* status = result.stop_signal != 0 ? "interrupted" : "finished";
-      files_->folder.finish(config_, result, status);
-    }
-    return result;
   }
 
  private:
@@ -91,14 +94,18 @@ class Training {
         // the process before may have died within its last save; a run that has nothing left to
         // do saves once more, which sets `last` and tidies up
         files_.emplace(RunFiles{std::move(folder), std::nullopt, to_toml(config_), -1});
-        files_->metrics = MetricsLog::resume(files_->folder.path(), progress_.update);
+        files_->metrics =
+            MetricsLog::resume(files_->folder.path(), progress_.update, hooks_.on_warning);
         curve_ = files_->metrics->kept();
       }
     } else if (hooks_.write_files) {
       files_.emplace(RunFiles{RunFolder::create(config_), std::nullopt, to_toml(config_), -1});
-      files_->metrics.emplace(files_->folder.path());
     }
-    if (files_) files_->folder.start(record(), files_->config_toml);
+    if (files_) {
+      files_->folder.start(record(), files_->config_toml);
+      recorded_ = true;
+      if (!resuming) files_->metrics.emplace(files_->folder.path(), hooks_.on_warning);
+    }
     backend_.list_at_most(config_.over);  // what the mean of the last episodes needs
     backend_.upload(state);
     lr_factor_ = state.lr_factor;
@@ -260,16 +267,34 @@ class Training {
     prune_checkpoints(files_->folder.checkpoints(), config_.keep);
   }
 
+  TrainResult close() {
+    TrainResult result = summary();
+    if (!files_) return result;
+    if (files_->saved_update != progress_.update) save();
+    files_->metrics->close();
+    finish(result, result.stop_signal != 0 ? "interrupted" : "finished");
+    return result;
+  }
+
+  void finish(const TrainResult& result, const char* status, const std::string& error = {}) {
+    const std::string lost = files_->folder.finish(config_, result, status, error);
+    if (!lost.empty() && hooks_.on_warning) hooks_.on_warning(lost);
+  }
+
   /// Keeps what is good after an error: the backend's state is the one before the failed update.
-  void fail(const Error& error) noexcept {
-    if (!files_) return;
-    try {
-      if (files_->saved_update != progress_.update) save();
-      files_->metrics->close();
-      files_->folder.finish(config_, summary(), "failed", error.what());
-    } catch (...) {
-      // the first error is the one to report
-    }
+  /// Each step is tried whatever became of the one before, and the first error is the one to
+  /// report.
+  void fail(const std::string& error) noexcept {
+    if (!recorded_) return;
+    const auto attempt = [](const auto& step) {
+      try {
+        step();
+      } catch (...) {
+      }
+    };
+    if (state_is_good_ && files_->saved_update != progress_.update) attempt([&] { save(); });
+    if (files_->metrics) attempt([&] { files_->metrics->close(); });
+    attempt([&] { finish(summary(), "failed", error); });
   }
 
   TrainResult summary() const {
@@ -301,7 +326,9 @@ class Training {
   TrainProgress progress_;
   std::optional<RunFiles> files_;
   std::vector<UpdateMetrics> curve_;
-  Clock::time_point start_;
+  Clock::time_point start_ = Clock::now();
+  bool recorded_ = false;       // run.json speaks of this process
+  bool state_is_good_ = false;  // the backend holds the state after progress_.update updates
   double seconds_before_ = 0;
   double eval_score_ = 0;
   int stop_signal_ = 0;

@@ -183,6 +183,10 @@ int train_once(const Config& config, const std::string& command_line,
   hooks.on_log = [&](const UpdateMetrics& metrics) {
     classic.update(metrics);
     progress.update(metrics);
+  hooks.on_warning = [&](const std::string& warning) {
+    progress.clear();
+    print_note("warning: " + warning);
+  };
   };
   const TrainResult result = engine.train(hooks);
   progress.clear();

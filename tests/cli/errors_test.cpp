@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -143,13 +144,17 @@ TEST_F(CliErrorTest, OutputThatCannotBeWrittenExitsWith6) {
 }
 
 TEST_F(CliErrorTest, AFullDiskExitsWith6AndLeavesNoHalfCheckpoint) {
-  const std::string message =
-      error({"train", "--quiet", "--updates", "3", "--out", "r"}, {.max_file_size = 2048});
-  EXPECT_THAT(message, MatchesRegex("6 .*File too large.*"));
+  const ProcessResult full =
+      run({"train", "--quiet", "--updates", "3", "--out", "r"}, {.max_file_size = 2048});
+  EXPECT_EQ(full.code, 6);
+  EXPECT_THAT(full.err, HasSubstr("lockstep: error: cannot write to"));
   const std::filesystem::path checkpoints = folder_ / "r/checkpoints";
   if (std::filesystem::exists(checkpoints)) {
     EXPECT_THAT(folder_.names("r/checkpoints"), IsEmpty());
   }
+  const auto record = nlohmann::json::parse(test::slurp(folder_ / "r/run.json"));
+  EXPECT_EQ(record.at("status"), "failed");
+  EXPECT_THAT(record.at("error").get<std::string>(), testing::HasSubstr("File too large"));
 }
 
 TEST_F(CliErrorTest, DivergenceExitsWith7AndKeepsTheLastGoodCheckpoint) {

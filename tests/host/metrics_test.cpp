@@ -343,6 +343,29 @@ TEST(MetricsLogTest, LeavesWholeLinesWhenTheDiskFills) {
   EXPECT_GE(read_metrics(folder / "metrics.jsonl").size(), 4u);
 }
 
+// The event file of a log point is larger than its line: it alone does not fit.
+TEST(MetricsLogTest, EventsThatCannotBeWrittenAreToldOnceAndFailNothing) {
+  ScratchFolder folder;
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    ::signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{450, 450};
+    if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) ::_exit(100);
+    int warnings = 0;
+    MetricsLog log(folder.path(), [&](const std::string&) { ++warnings; });
+    log.append(sample(1));
+    log.flush();
+    log.flush();
+    log.close();
+    ::_exit(warnings);
+  }
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+  EXPECT_EQ(updates_of(read_metrics(folder / "metrics.jsonl")), one_to(1));
+}
+
 TEST(MetricsLogTest, NeedsItsFolder) {
   ScratchFolder folder;
   EXPECT_THROW(MetricsLog(folder / "absent"), IoError);

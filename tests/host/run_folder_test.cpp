@@ -290,11 +290,34 @@ TEST_F(RunFolderTest, LeavesNoFolderWhenTheDiskIsFull) {
 TEST_F(RunFolderTest, KeepsTheOldRecordWhenTheDiskIsFull) {
   make_run("out");
   fs::permissions("out", fs::perms(0777));
+  fs::permissions("out/run.json", fs::perms(0666));
   const std::string before = slurp("out/run.json");
   EXPECT_THAT(failure_in_child([] { RunFolder::open("out").finish({}, {}, "failed"); }, 100),
               StartsWith("6 "));
   EXPECT_EQ(slurp("out/run.json"), before);
   EXPECT_THAT(slurp("out/curve.svg"), HasSubstr("</svg>"));
+  EXPECT_FALSE(fs::exists("out/curve.svg.tmp") || fs::exists("out/run.json.tmp"));
+}
+
+TEST_F(RunFolderTest, TellsTheEndWhereNoNewFileCanBeMade) {
+  make_run("out");
+  fs::permissions(scratch_.path(), fs::perms(0755));
+  fs::permissions("out/run.json", fs::perms(0666));
+  fs::permissions("out", fs::perms(0555));
+  EXPECT_EQ(failure_in_child([] { RunFolder::open("out").finish({}, {}, "failed", "planted"); },
+                             RLIM_INFINITY),
+            "");
+  const json run = run_json("out");
+  EXPECT_EQ(run["status"], "failed");
+  EXPECT_EQ(run["error"], "planted");
+}
+
+TEST_F(RunFolderTest, ACurveThatCannotBeDrawnIsToldAndFailsNothing) {
+  RunFolder folder = RunFolder::create(config_for("out"));
+  folder.start({}, "");
+  fs::create_directory(folder.curve_file());
+  EXPECT_THAT(folder.finish({}, {}, "finished"), HasSubstr("curve.svg: Is a directory"));
+  EXPECT_EQ(run_json("out")["status"], "finished");
   EXPECT_FALSE(fs::exists("out/curve.svg.tmp"));
 }
 

@@ -269,6 +269,51 @@ TEST_F(Trainer, AnErrorKeepsTheLastGoodState) {
   EXPECT_THAT(resumed_epochs, ElementsAre(6u, 7u));
 }
 
+// Whatever ends a training, and wherever: in the loop, at its end, before its first update.
+TEST_F(Trainer, EveryFailureIsRecorded) {
+  const auto status = [&] {
+    const std::string record = test::slurp(scratch / "run/run.json");
+    return record.find("\"status\": \"failed\"") != std::string::npos &&
+           record.find("\"error\": ") != std::string::npos;
+  };
+  config.force = true;
+  config.updates = 3;
+  backend.scores = [](std::uint32_t) -> std::vector<float> { throw std::bad_alloc(); };
+  EXPECT_THROW(train(), std::bad_alloc);
+  EXPECT_TRUE(status()) << "no memory";
+  EXPECT_FALSE(std::filesystem::exists(scratch / "run/checkpoints")) << "of a state nobody knows";
+
+  backend.scores = [](std::uint32_t) -> std::vector<float> { throw 1; };
+  EXPECT_THROW(train(), int);
+  EXPECT_TRUE(status()) << "no exception class";
+
+  backend.scores = [](std::uint32_t) { return std::vector<float>{1}; };
+  hooks.on_log = [&](const UpdateMetrics&) { test::spill(scratch / "run/checkpoints", ""); };
+  EXPECT_THROW(train(), IoError);
+  EXPECT_TRUE(status()) << "the last checkpoint";
+  std::filesystem::remove(scratch / "run/checkpoints");
+
+  hooks.on_log = {};
+  struct NoRoom : test::ScriptedBackend {
+    void upload(const TrainingState&) override { throw OutOfMemory("planted"); }
+  } no_room;
+  EXPECT_THROW(train(no_room), OutOfMemory);
+  EXPECT_TRUE(status()) << "the upload";
+  EXPECT_FALSE(std::filesystem::exists(scratch / "run/checkpoints"));
+}
+
+TEST_F(Trainer, ARunDoesNotFailForItsPicture) {
+  std::vector<std::string> warnings;
+  hooks.on_warning = [&](const std::string& text) { warnings.push_back(text); };
+  hooks.on_log = [&](const UpdateMetrics&) {
+    std::filesystem::create_directory(scratch / "run/curve.svg");
+  };
+  config.updates = 3;
+  EXPECT_EQ(train().updates, 3);
+  EXPECT_THAT(warnings, ElementsAre(testing::HasSubstr("curve.svg")));
+  EXPECT_THAT(test::slurp(scratch / "run/run.json"), testing::HasSubstr("\"finished\""));
+}
+
 TEST_F(Trainer, ARunThatNeverSavedStartsAgain) {
   config.updates = 3;
   train();
