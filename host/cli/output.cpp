@@ -11,12 +11,15 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "host/cli/signals.h"
 #include "host/errors.h"
 
 namespace lockstep::cli {
 namespace {
 
-[[noreturn]] void throw_output_failed() {
+void throw_output_failed() {
+  // a reader that went away is no failure of ours: the signal that says so decides what happens
+  if (errno == EPIPE && caught_signal() != 0) return;
   throw IoError("cannot write to standard output: " + std::generic_category().message(errno));
 }
 

@@ -9,7 +9,8 @@
 
 namespace lockstep::cli {
 
-/// Results. Errors: IoError if stdout takes no more.
+/// Results. Errors: IoError if stdout takes no more; none if its reader is gone and a signal that
+/// ends the program in good order has come (signals.h).
 void print(std::string_view text);
 void flush_output();
 /// One document with "schema": "lockstep.<command>/1" first; not finite numbers become null.

@@ -1,6 +1,7 @@
 // The one place where exceptions become exit codes; see program.h.
 #include "host/cli/program.h"
 
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -9,6 +10,7 @@
 
 #include "host/cli/output.h"
 #include "host/cli/parser.h"
+#include "host/cli/signals.h"
 #include "host/errors.h"
 
 namespace lockstep::cli {
@@ -46,10 +48,12 @@ int run(int argc, const char* const* argv) {
 }  // namespace
 
 int run_program(int argc, const char* const* argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file over the limit (ulimit -f) is an I/O error like others
   int code = 0;
   try {
     code = run(argc, argv);
     flush_output();
+    if (code == 0 && caught_signal() == SIGPIPE) code = signal_exit_code(SIGPIPE);
   } catch (...) {
     std::fflush(stdout);  // results printed before the failure still count
     code = report_exception();

@@ -1,4 +1,5 @@
-// SIGINT and SIGTERM: the first asks for an orderly end, a second one ends at once.
+// Signals that ask for an orderly end: INT, TERM, HUP, USR1, USR2, XCPU, PIPE. A second INT or TERM
+// ends at once. What the program inherits as ignored stays so (nohup, background jobs).
 #pragma once
 
 #include <csignal>
@@ -15,7 +16,7 @@ void set_last_act(void (*act)());
 /// The signal caught so far, or 0.
 int caught_signal();
 
-/// 130 for SIGINT, 143 for SIGTERM.
+/// 128 + signal, as shells have it.
 int signal_exit_code(int signal);
 
 }  // namespace lockstep::cli

@@ -39,6 +39,9 @@ std::string epilogue() {
   std::string text =
       "Every option is also a TOML key of --config FILE and a variable (--lr-decay: lr-decay and\n"
       "LS_LR_DECAY). A flag beats a variable beats the file beats the recipe beats the default.\n\n"
+      "HUP, INT, TERM, USR1, USR2, XCPU and PIPE end a run after its update, with a checkpoint "
+      "and\n"
+      "exit code 128 + signal; a second INT or TERM ends it at once. --resume goes on.\n\n"
       "recipes:\n";
   for (const Recipe& recipe : recipes()) {
     const std::string of = recipe.env.empty() ? "" : fmt::format(" of {}", recipe.env);
@@ -180,13 +183,13 @@ int train_once(const Config& config, const std::string& command_line,
   TrainHooks hooks;
   hooks.command_line = command_line;
   hooks.stop_signal = stop_signal;
-  hooks.on_log = [&](const UpdateMetrics& metrics) {
-    classic.update(metrics);
-    progress.update(metrics);
   hooks.on_warning = [&](const std::string& warning) {
     progress.clear();
     print_note("warning: " + warning);
   };
+  hooks.on_log = [&](const UpdateMetrics& metrics) {
+    classic.update(metrics);
+    progress.update(metrics);
   };
   const TrainResult result = engine.train(hooks);
   progress.clear();

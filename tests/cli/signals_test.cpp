@@ -1,7 +1,8 @@
-// Tests for host/cli/signals.h: a signal ends training in good order, a second one at once.
+// Tests for host/cli/signals.h: a signal ends training in good order, a second INT or TERM at once.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,10 @@ bool has_started(Process& process) {
   return process.wait_until([&] { return process.err().find('\n') != std::string::npos; });
 }
 
+std::string status_of(const test::ScratchFolder& folder) {
+  return nlohmann::json::parse(test::slurp(folder / "r/run.json")).at("status");
+}
+
 class SignalTest : public ::testing::TestWithParam<int> {
  protected:
   test::ScratchFolder folder_;
@@ -35,6 +40,7 @@ TEST_P(SignalTest, FirstOneSavesACheckpointAndExitsWith128PlusItsNumber) {
   EXPECT_EQ(result.code, 128 + GetParam()) << result.err;
   EXPECT_THAT(result.out, HasSubstr("--resume r"));
   EXPECT_FALSE(folder_.names("r/checkpoints").empty());
+  EXPECT_EQ(status_of(folder_), "interrupted");
   const ProcessResult resumed =
       Process(LS_TEST_PROGRAM, {"train", "--resume", "r", "--quiet", "--updates", "1"},
               folder_.path())
@@ -52,8 +58,46 @@ TEST_P(SignalTest, SeedsEndWithTheSummarySoFar) {
   EXPECT_THAT(result.err, HasSubstr("interrupted after "));
 }
 
-INSTANTIATE_TEST_SUITE_P(Both, SignalTest, ::testing::Values(SIGINT, SIGTERM),
-                         [](const auto& test) { return test.param == SIGINT ? "Int" : "Term"; });
+INSTANTIATE_TEST_SUITE_P(All, SignalTest,
+                         ::testing::Values(SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU,
+                                           SIGPIPE),
+                         [](const auto& test) { return sigabbrev_np(test.param); });
+
+TEST(ReaderGoneTest, EndsTrainingInGoodOrder) {
+  const test::ScratchFolder folder;
+  ASSERT_EQ(::mkfifo((folder / "fifo").c_str(), 0600), 0);
+  const int reader = ::open((folder / "fifo").c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  std::vector<std::string> classic = kEndless;
+  classic.insert(classic.end(), {"--recipe", "classic"});
+  Process process(LS_TEST_PROGRAM, classic, folder.path(), {.output = folder / "fifo"});
+  char line[256];
+  ASSERT_TRUE(process.wait_until([&] { return ::read(reader, line, sizeof line) > 0; }));
+  ::close(reader);
+  EXPECT_EQ(process.wait().code, 128 + SIGPIPE);
+  EXPECT_FALSE(folder.names("r/checkpoints").empty());
+  EXPECT_EQ(status_of(folder), "interrupted");
+}
+
+TEST(IgnoredSignalTest, StaysIgnored) {
+  const test::ScratchFolder folder;
+  Process process(LS_TEST_PROGRAM, kEndless, folder.path(), {.ignored = {SIGHUP, SIGINT}});
+  ASSERT_TRUE(has_started(process));
+  process.send(SIGHUP);
+  process.send(SIGINT);
+  process.send(SIGTERM);
+  EXPECT_EQ(process.wait().code, 128 + SIGTERM);
+}
+
+TEST(SecondSignalTest, IsNoHurryUnlessSomebodyAsks) {
+  const test::ScratchFolder folder;
+  Process process(LS_TEST_PROGRAM, kEndless, folder.path());
+  ASSERT_TRUE(has_started(process));
+  process.send(SIGTERM);
+  for (const int repeated : {SIGHUP, SIGXCPU, SIGPIPE}) process.send(repeated);
+  const ProcessResult result = process.wait();
+  EXPECT_THAT(result.out, HasSubstr("--resume r"));
+  EXPECT_EQ(status_of(folder), "interrupted");
+}
 
 TEST(SecondSignalTest, EndsAtOnce) {
   const test::ScratchFolder folder;

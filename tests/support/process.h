@@ -27,7 +27,8 @@ namespace lockstep::test {
 struct ProcessOptions {
   std::vector<std::string> environment{};  // "NAME=value"
   std::string output{};                    // stdout goes to this file instead
-  rlim_t max_file_size = RLIM_INFINITY;    // bytes; a write beyond it fails with EFBIG
+  rlim_t max_file_size = RLIM_INFINITY;    // bytes; a write beyond it is SIGXFSZ or EFBIG
+  std::vector<int> ignored{};              // signals the program inherits as ignored; else none
 };
 
 struct ProcessResult {
@@ -57,7 +58,8 @@ class Process {
     const int out_file = open(out_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     const int err_file = open(err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     const rlimit limit = {options.max_file_size, options.max_file_size};
-    signal(SIGXFSZ, SIG_IGN);
+    for (int number = 1; number < NSIG; ++number) signal(number, SIG_DFL);
+    for (const int number : options.ignored) signal(number, SIG_IGN);
     const bool ready = dup2(out_file, STDOUT_FILENO) >= 0 && dup2(err_file, STDERR_FILENO) >= 0 &&
                        chdir(folder.c_str()) == 0 && setrlimit(RLIMIT_FSIZE, &limit) == 0;
     if (ready) execve(argv[0], argv.data(), envp.data());
