@@ -84,7 +84,7 @@ def rate(program, row, seed, folder):
                       "--repeats", "1" if row.steps < 100 else "10"])["steps_per_second"]
     every = row.updates // 3
     start([program, "train", "pong", *words, "--updates", str(row.updates), "--log-every", str(every),
-           "--until-score", "1e9", "--out", folder, "--force"])
+           "--until-score", "22", "--out", folder, "--force"])
     log = [json.loads(line) for line in pathlib.Path(folder, "metrics.jsonl").read_text().splitlines()]
     return timed_rate(log)
 

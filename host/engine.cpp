@@ -115,6 +115,7 @@ StepView Engine::step(std::span<const std::uint8_t> actions) {
 
 TrainResult Engine::train(const TrainHooks& hooks) {
   Impl& e = *impl_;
+  validate_training(e.config);
   e.pools(false, Math::kExact);
   TrainingState initial;
   initial.parameters = e.parameters;

@@ -102,6 +102,12 @@ inline constexpr std::int64_t kMaxLanes8Hidden = 128;  // 8 lanes hold 16 units 
 /// Ranges of every field and the combinations that cannot work.
 /// Errors: InvalidArgument naming the option, the value and the range.
 void validate(const Config& config);
+/// What cannot learn, though it could be played: advantages that are 0 whatever happens, and a
+/// threshold that no episode reaches. Engine::train() and the train command ask.
+/// Errors: InvalidArgument naming the option, the reason and what to use instead.
+void validate_training(const Config& config);
+/// What somebody who is about to train so should know.
+std::vector<std::string> training_notes(const Config& config);
 
 /// Errors: InvalidArgument naming the first option that a resumed run must not change.
 void require_same_run(const Config& saved, const Config& wanted);

@@ -238,3 +238,4 @@ constinit const Command kTrainCommand = {"train", "train a policy until it solve
                                          rows, run, epilogue};
 
 }  // namespace lockstep::cli
+  validate_training(config);

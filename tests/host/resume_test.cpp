@@ -108,6 +108,7 @@ TEST_F(Resume, IsExactForEveryOptimiserDecayAndBaseline) {
 
 TEST_F(Resume, IsExactWithHorizonDropoutEvaluationAndManyStops) {
   config.horizon = 40;
+  config.until_score = 40;
   config.baseline = Baseline::kRunningMean;
   config.dropout = 0.5;
   config.eval_every = 3;
@@ -201,3 +202,4 @@ TEST_F(Resume, HorizonModeCountsWhatItCutAndTrains) {
 
 }  // namespace
 }  // namespace lockstep
+  config.until_score = 25;
