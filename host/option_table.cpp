@@ -131,7 +131,7 @@ constexpr Option kTable[] = {
     {"lr-decay", "optimizer", one_of(kDecays), enum_field<&Config::lr_decay>(),
      "of the learning rate over the updates"},
     {"lr-decay-start", "optimizer", or_none(integer_in(0, kMaxCount)), &Config::lr_decay_start,
-     "updates before the decay begins; none: it begins when the threshold is reached"},
+     "updates before the decay begins; none: at the threshold; a recipe's is of its decay alone"},
     {"lr-decay-updates", "optimizer", integer_in(1, kMaxCount), &Config::lr_decay_updates,
      "updates the decay takes; linear: to 0, exponential: to a tenth"},
     {"momentum", "optimizer", real_below(0, 1), &Config::momentum, "of sgd and rmsprop"},

@@ -152,7 +152,8 @@ bool is_limit(std::string_view name) {
 }
 
 /// Defaults and the recipe that the lists (weakest first) ask for. A recipe's limits are there so
-/// that a run without any comes to an end: they give way to whatever limit a user sets.
+/// that a run without any comes to an end: they give way to whatever limit a user sets. When its
+/// decay begins is said of that decay, not of one that a user asks for.
 Config recipe_config(std::initializer_list<const std::vector<Setting>*> lists) {
   Config config;
   Origin origin{"--recipe"};
@@ -169,10 +170,12 @@ Config recipe_config(std::initializer_list<const std::vector<Setting>*> lists) {
       limited |= is_limit(setting.option->name) && setting.text != "none";
     }
   }
+  const bool own_decay = last_setting(lists, "lr-decay") != nullptr;
   const Recipe& recipe = find_recipe(config.env, config.recipe, origin);
   for (const auto& values : {recipe.base, recipe.values}) {
     for (const auto& [name, text] : values) {
       if (limited && is_limit(name)) continue;
+      if (own_decay && name == "lr-decay-start") continue;
       set_option(config, *find_option(name), text, Origin{"recipe " + config.recipe});
     }
   }

@@ -290,6 +290,27 @@ TEST(VariableTest, TheBlockSizeOfLsIsNotOurs) {
   EXPECT_EQ(resolve_config({{}, {{"LS_CUDA_BLOCK_SIZE", "64"}}}).block_size, 64);
 }
 
+TEST(RecipeTest, ADecayThatAUserAsksForBeginsAtOnce) {
+  const auto start = [](Pairs flags, Pairs variables = {}) {
+    flags.emplace_back("env", "pong");
+    return resolve_config({std::move(flags), std::move(variables)}).lr_decay_start;
+  };
+  EXPECT_EQ(start({}), -1) << "the recipe's decay: when the threshold is reached";
+  EXPECT_EQ(start({{"recipe", "best"}}), 250);
+  EXPECT_EQ(start({{"lr-decay-updates", "80"}}), -1) << "the recipe's, longer";
+  EXPECT_EQ(start({{"recipe", "classic"}, {"lr-decay", "exponential"}}), 0);
+  EXPECT_EQ(start({{"recipe", "best"}, {"lr-decay", "linear"}}), 0);
+  EXPECT_EQ(start({{"lr-decay", "exponential"}, {"lr-decay-start", "7"}}), 7);
+  EXPECT_EQ(start({{"lr-decay", "linear"}, {"lr-decay-start", "none"}}), -1);
+  EXPECT_EQ(start({}, {{"LS_LR_DECAY", "linear"}}), 0);
+  const ScratchFolder folder;
+  write_file(folder, "c.toml", "env = \"pong\"\nlr-decay = \"exponential\"\n");
+  EXPECT_EQ(start({{"config", (folder / "c.toml").string()}}), 0);
+  // a run keeps what it began with
+  const Config saved = resolve_config({{{"env", "pong"}}, {}});
+  EXPECT_EQ(config_from_toml_text(to_toml(saved), "run").lr_decay_start, -1);
+}
+
 TEST(ValidateTest, AMappingNeedsAKernel) {
   const auto error = [](Pairs flags) {
     flags.emplace_back("mapping", "lanes8");
