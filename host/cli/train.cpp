@@ -239,3 +239,4 @@ constinit const Command kTrainCommand = {"train", "train a policy until it solve
 
 }  // namespace lockstep::cli
   validate_training(config);
+    for (const std::string& note : training_notes(config)) print_note("note: " + note);
