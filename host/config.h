@@ -97,6 +97,7 @@ struct Config {
   bool print_config = false;  // print the settings instead of training
   bool json = false;
   bool quiet = false;
+  std::int64_t print_every = 0;  // updates; 0 = by time
 };
 
 }  // namespace lockstep

@@ -105,14 +105,16 @@ struct Trajectory {
 struct RolloutResult {
   std::int64_t steps = 0;     // N * T * repeats
   std::int64_t episodes = 0;  // episodes that ended
-  double mean_score = 0;      // over the episodes that ended; 0 if none
+  double mean_score = 0;      // over the episodes that ended; NaN if none
   double seconds = 0;
   std::string library;    // behind kDense, with its version
   Trajectory trajectory;  // only with RolloutOptions::keep
 };
 
 struct TrainHooks {
-  std::function<void(const UpdateMetrics&)> on_log;  // at every --log-every point
+  std::function<void(const UpdateMetrics&)> on_log;    // at every --log-every point, and at the end
+  std::function<void(const UpdateMetrics&)> on_print;  // every `print_every` updates
+  std::int64_t print_every = 0;                        // 0 = never
   const volatile std::sig_atomic_t* stop_signal =
       nullptr;                                         // non-zero: finish the update, save, stop
   std::function<void(const std::string&)> on_warning;  // what was lost without ending the run
@@ -122,9 +124,12 @@ struct TrainHooks {
 
 struct TrainResult {
   std::int64_t updates = 0, episodes = 0, steps = 0;  // totals of the run
-  double seconds = 0;     // time inside the training loop of this process
-  double mean_score = 0;  // over the last `over` episodes
-  bool reached = false;   // the threshold was reached
+  double seconds = 0;          // in the training loops of all processes of the run
+  double process_seconds = 0;  // of these, in this process
+  double mean_score = 0;       // over the last `over` episodes; NaN if none has ended
+  std::int64_t cut_steps = 0;  // of the steps, those in episodes that the horizon cut: no gradient
+  std::int64_t gradient_updates = 0;  // updates whose gradient was not 0
+  bool reached = false;               // the threshold was reached
   std::int64_t reached_update = 0, reached_episodes = 0, reached_steps = 0;
   double reached_seconds = 0;
   int stop_signal = 0;  // signal that ended the run, or 0

@@ -50,6 +50,7 @@ constexpr RealField kEval = {"charts/eval_return", &UpdateMetrics::eval_score};
 constexpr RealField kSeconds = {"time/seconds", &UpdateMetrics::seconds};
 constexpr const char* kUnixTime = "time/unix";
 constexpr const char* kStepsPerSecond = "charts/SPS";
+constexpr const char* kEnd = "end";
 
 double now() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -95,6 +96,10 @@ void append_line(std::string& out, const UpdateMetrics& m, double unix_time) {
   append_field(out, kSeconds.key, m.seconds);
   append_field(out, kUnixTime, unix_time);
   append_field(out, kStepsPerSecond, steps_per_second(m));
+  if (m.at_end) {
+    append_key(out, kEnd);
+    out += "true";
+  }
   out += "}\n";
 }
 
@@ -125,6 +130,7 @@ UpdateMetrics parse_line(std::string_view line) {
   m.has_eval = object.contains(kEval.key);
   if (m.has_eval) m.eval_score = real_at(object, kEval.key);
   m.seconds = real_at(object, kSeconds.key);
+  m.at_end = object.contains(kEnd);
   return m;
 }
 
@@ -143,8 +149,9 @@ std::optional<std::string_view> next_line(ForwardReader& reader) {
 }
 
 struct Lines {
-  std::vector<UpdateMetrics> rows;  // of the lines up to the last update wanted
-  std::uint64_t size = 0;           // bytes of these lines
+  std::vector<UpdateMetrics> rows;    // of the lines up to the last update wanted
+  std::uint64_t size = 0;             // bytes of these lines
+  std::uint64_t size_before_end = 0;  // the same without a last row that is an end's
 };
 
 Lines read_lines(const fs::path& path, std::int64_t last_update) {
@@ -166,7 +173,9 @@ Lines read_lines(const fs::path& path, std::int64_t last_update) {
     }
     if (m.update > last_update) break;
     out.rows.push_back(m);
+    const std::uint64_t before = out.size;
     out.size += line->size() + 1;
+    out.size_before_end = m.at_end ? before : out.size;
     reader.skip(line->size() + 1);
   }
   return out;
@@ -199,6 +208,12 @@ MetricsLog MetricsLog::resume(const fs::path& folder, std::int64_t last_update, 
   const fs::path path = folder / kFileName;
   FileHandle file(path, O_WRONLY | O_CREAT | O_APPEND);
   Lines lines = read_lines(path, last_update);
+  std::optional<UpdateMetrics> earlier_end;
+  if (!lines.rows.empty() && lines.rows.back().at_end) {
+    if (lines.rows.back().update == last_update) earlier_end = lines.rows.back();
+    lines.rows.pop_back();
+    lines.size = lines.size_before_end;
+  }
   // cutting a file shorter is one step for a reader and for a crash; no new file is needed
   if (file.size() != lines.size) file.truncate(lines.size);
   const std::int64_t last_step = lines.rows.empty() ? 0 : lines.rows.back().steps;
@@ -206,6 +221,7 @@ MetricsLog MetricsLog::resume(const fs::path& folder, std::int64_t last_update, 
   log.with_events([&] { log.events_.emplace(EventWriter::resume(folder, now(), last_step)); });
   log.size_ = lines.size;
   log.kept_ = std::move(lines.rows);
+  log.earlier_end_ = earlier_end;
   return log;
 }
 
@@ -221,7 +237,7 @@ void MetricsLog::append(const UpdateMetrics& metrics) {
   const double time = now();
   append_line(buffer_, metrics, time);
   const auto scalar = [&](const char* key, double value) {
-    if (!events_) return;
+    if (!events_ || std::isnan(value)) return;
     with_events([&] { events_->add_scalar(key, metrics.steps, value, time); });
   };
   for (const RealField& field : kReals) scalar(field.key, metrics.*field.member);

@@ -20,7 +20,9 @@ namespace lockstep {
 /// metrics.jsonl has the keys update, global_step, episodes, charts/{episodic_return, batch_return,
 /// episodic_length, learning_rate, eval_return}, losses/{policy_loss, entropy, grad_norm}, and the
 /// times time/seconds, time/unix and charts/SPS (steps a second since the start). All but the times
-/// repeat exactly from run to run. Numbers round-trip; one that is not finite is written as null.
+/// repeat exactly from run to run. Numbers round-trip; one that is not finite is written as null,
+/// which is what there is not, such as a mean of no episodes, and left out of the events. The row
+/// of a run's end that is no point of --log-every has the key end: resume() takes it back.
 ///
 /// Lines are buffered: they reach the kernel by 64 KiB, after a second, or by flush(), which
 /// belongs before every checkpoint. There is no fsync: a power failure may cost the last log lines,
@@ -40,7 +42,8 @@ class MetricsLog {
   /// Starts both logs in `folder`, which must exist.
   explicit MetricsLog(const std::filesystem::path& folder, Warn on_warning = {});
   /// Cuts both logs back to update `last_update` and goes on after it. Each is cut in one step, so
-  /// that a crash leaves it before or after the cut. A torn last line is dropped.
+  /// that a crash leaves it before or after the cut. A torn last line is dropped, and so is the row
+  /// of an end, which a run that went on would not have.
   /// Errors: BadInput if a line cannot be understood
   static MetricsLog resume(const std::filesystem::path& folder, std::int64_t last_update,
                            Warn on_warning = {});
@@ -55,6 +58,8 @@ class MetricsLog {
 
   /// The log points that resume() kept, oldest first.
   const std::vector<UpdateMetrics>& kept() const { return kept_; }
+  /// The row of an end at `last_update` that resume() took back.
+  const std::optional<UpdateMetrics>& earlier_end() const { return earlier_end_; }
 
  private:
   MetricsLog(FileHandle file, Warn on_warning);
@@ -68,6 +73,7 @@ class MetricsLog {
   std::uint64_t size_ = 0;  // bytes of metrics.jsonl
   double last_flush_ = 0;   // seconds since 1970
   std::vector<UpdateMetrics> kept_;
+  std::optional<UpdateMetrics> earlier_end_;
 };
 
 /// One line of metrics.jsonl with its '\n'. `unix_time` in seconds since 1970.

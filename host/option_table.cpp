@@ -152,7 +152,7 @@ constexpr Option kTable[] = {
      "updates between checkpoints; 0 = only at the end", kRun, kMayChange},
     {"keep", "files", integer_in(1, 1000000), &Config::keep, "checkpoints kept", kRun, kMayChange},
     {"log-every", "files", integer_in(1, kMaxCount), &Config::log_every,
-     "updates between log lines and threshold tests", kRun, kMayChange},
+     "updates between log lines and threshold tests; the last update has both", kRun, kMayChange},
     {"eval-every", "files", integer_in(0, kMaxCount), &Config::eval_every,
      "updates between greedy evaluations; 0 = never", kRun, kMayChange},
     {"eval-episodes", "files", integer_in(1, 10000000), &Config::eval_episodes,
@@ -171,6 +171,9 @@ constexpr Option kTable[] = {
     {"json", "call", boolean_value(), &Config::json, "results as one JSON document", kCall,
      kMayChange},
     {"quiet", "call", boolean_value(), &Config::quiet, "no progress, no plot", kCall, kMayChange},
+    {"print-every", "call", integer_in(0, kMaxCount), &Config::print_every,
+     "updates between lines of progress; 0 = by time at log points, and of classic by episodes",
+     kCall, kMayChange},
 };
 
 template <typename... Cases>

@@ -1,5 +1,6 @@
 // Engine::rollout(): throughput with automatic reset, and trajectories for the user.
 #include <algorithm>
+#include <limits>
 
 #include "host/engine_impl.h"
 #include "host/errors.h"
@@ -109,7 +110,8 @@ RolloutResult Engine::rollout(const RolloutOptions& options) {
     for (const float s : played.score) score += static_cast<double>(s);
   }
   result.steps = e.config.envs * options.steps * options.repeats;
-  result.mean_score = result.episodes > 0 ? score / static_cast<double>(result.episodes) : 0;
+  result.mean_score = result.episodes > 0 ? score / static_cast<double>(result.episodes)
+                                          : std::numeric_limits<double>::quiet_NaN();
   if (options.keep) {
     result.trajectory = to_trajectory(buffers.record(), e.config.envs, e.facts.observation_size,
                                       e.facts.num_actions, !options.random_policy);

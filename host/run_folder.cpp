@@ -255,9 +255,15 @@ json record_json(const RunRecord& record) {
 }
 
 json result_json(const TrainResult& result) {
-  json out = {{"updates", result.updates},       {"episodes", result.episodes},
-              {"steps", result.steps},           {"seconds", result.seconds},
-              {"mean_score", result.mean_score}, {"reached", result.reached}};
+  json out = {{"updates", result.updates},
+              {"episodes", result.episodes},
+              {"steps", result.steps},
+              {"seconds", result.seconds},
+              {"process_seconds", result.process_seconds},
+              {"cut_steps", result.cut_steps},
+              {"gradient_updates", result.gradient_updates},
+              {"mean_score", result.mean_score},
+              {"reached", result.reached}};
   if (result.reached) {
     out["reached_update"] = result.reached_update;
     out["reached_episodes"] = result.reached_episodes;

@@ -1,6 +1,7 @@
 // Between a running training and its checkpoint.
 #include "host/train_progress.h"
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "host/errors.h"
@@ -32,14 +33,19 @@ void append(std::vector<NamedTensor>& to, std::vector<NamedTensor> from) {
 }  // namespace
 
 double TrainProgress::mean_score() const {
-  if (recent.empty()) return 0;
+  if (recent.empty()) return std::numeric_limits<double>::quiet_NaN();
   double sum = 0;
   for (const float score : recent) sum += static_cast<double>(score);
   return sum / static_cast<double>(recent.size());
 }
 
-void TrainProgress::add_scores(const std::vector<float>& scores, std::int64_t over) {
-  for (const float score : scores) {
+void TrainProgress::add(const UpdateResult& result, std::int64_t over) {
+  ++update;
+  episodes += result.episodes;
+  steps += result.steps;
+  cut_steps += result.steps - result.length_sum;
+  if (result.grad_norm > 0) ++gradient_updates;
+  for (const float score : result.scores) {
     recent.push_back(score);
     if (static_cast<std::int64_t>(recent.size()) > over) recent.pop_front();
   }
@@ -70,6 +76,8 @@ Checkpoint make_checkpoint(const Config& config, const std::string& config_toml,
       {"reached_episodes", progress.reached_episodes},
       {"reached_steps", progress.reached_steps},
       {"reached_seconds", progress.reached_seconds},
+      {"cut_steps", progress.cut_steps},
+      {"gradient_updates", progress.gradient_updates},
       {"best_eval", progress.best_eval},
       {"has_best", progress.has_best},
       {"beta1_power", state.beta1_power},
@@ -106,6 +114,9 @@ void restore_checkpoint(const Checkpoint& checkpoint, const Config& config,
     t.at("reached_episodes").get_to(progress.reached_episodes);
     t.at("reached_steps").get_to(progress.reached_steps);
     t.at("reached_seconds").get_to(progress.reached_seconds);
+    // older checkpoints did not count them
+    progress.cut_steps = t.value("cut_steps", std::int64_t{0});
+    progress.gradient_updates = t.value("gradient_updates", progress.update);
     t.at("best_eval").get_to(progress.best_eval);
     t.at("has_best").get_to(progress.has_best);
     t.at("beta1_power").get_to(state.beta1_power);

@@ -21,12 +21,15 @@ struct TrainProgress {
   bool reached = false;       // the threshold
   std::int64_t reached_update = 0, reached_episodes = 0, reached_steps = 0;
   double reached_seconds = 0;
-  double best_eval = 0;  // highest evaluation score, valid if has_best
+  std::int64_t cut_steps = 0;         // steps of episodes that the horizon cut
+  std::int64_t gradient_updates = 0;  // updates whose gradient was not 0
+  double best_eval = 0;               // highest evaluation score, valid if has_best
   bool has_best = false;
 
-  /// Mean of `recent`; 0 if there is none.
+  /// Mean of `recent`; NaN if there is none.
   double mean_score() const;
-  void add_scores(const std::vector<float>& scores, std::int64_t over);
+  /// Counts an update that was done; `over` as in Config.
+  void add(const UpdateResult& result, std::int64_t over);
 };
 
 /// A checkpoint of the run; `config_toml` is kept for people and for eval.

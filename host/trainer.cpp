@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <exception>
+#include <limits>
 #include <numeric>
 #include <optional>
 
@@ -21,8 +22,10 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t kMostUpdates = 1024;  // handed to the backend at once
 
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+
 double mean(const auto& values) {
-  if (values.empty()) return 0;
+  if (values.empty()) return kNone;
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
@@ -42,6 +45,14 @@ struct RunFiles {
   std::optional<MetricsLog> metrics;
   std::string config_toml;
   std::int64_t saved_update = -1;  // newest checkpoint of this process
+};
+
+/// An update that was done, for the log.
+struct DoneUpdate {
+  UpdateResult result;
+  double lr;
+  bool evaluated;
+  double seconds;  // as UpdateMetrics
 };
 
 class Training {
@@ -97,6 +108,7 @@ class Training {
         files_->metrics =
             MetricsLog::resume(files_->folder.path(), progress_.update, hooks_.on_warning);
         curve_ = files_->metrics->kept();
+        earlier_end_ = files_->metrics->earlier_end();
       }
     } else if (hooks_.write_files) {
       files_.emplace(RunFiles{RunFolder::create(config_), std::nullopt, to_toml(config_), -1});
@@ -159,7 +171,7 @@ class Training {
   std::vector<double> next_rates() {
     std::int64_t end = progress_.update + kMostUpdates;
     for (const std::int64_t every :
-         {config_.log_every, config_.eval_every, config_.checkpoint_every}) {
+         {config_.log_every, config_.eval_every, config_.checkpoint_every, hooks_.print_every}) {
       if (every > 0) end = std::min(end, (progress_.update / every + 1) * every);
     }
     if (config_.updates >= 0) end = std::min(end, config_.updates);
@@ -176,17 +188,16 @@ class Training {
   void loop() {
     while (!stop()) {
       const std::vector<double> rates = next_rates();
-      const auto results = backend_.updates(static_cast<std::uint32_t>(progress_.update), rates);
+      auto results = backend_.updates(static_cast<std::uint32_t>(progress_.update), rates);
       for (std::size_t i = 0; i < results.size(); ++i) {
-        const UpdateResult& result = results[i];
         lr_factor_ *= decay_of(progress_.update);
-        ++progress_.update;
-        progress_.episodes += result.episodes;
-        progress_.steps += result.steps;
-        progress_.add_scores(result.scores, config_.over);
+        progress_.add(results[i], config_.over);
+        newest_ = {std::move(results[i]), rates[i], false, seconds_before_ + elapsed()};
         // due after the last of the updates asked for, if at all
-        const bool evaluated = evaluate_if_due();
-        if (due(config_.log_every)) log(result, rates[i], evaluated);
+        newest_->evaluated = evaluate_if_due();
+        newest_->seconds = seconds_before_ + elapsed();
+        if (due(config_.log_every)) log(metrics_of(*newest_));
+        if (due(hooks_.print_every) && hooks_.on_print) hooks_.on_print(metrics_of(*newest_));
         if (due(config_.checkpoint_every)) save();
       }
     }
@@ -219,26 +230,29 @@ class Training {
     return true;
   }
 
-  /// A log point: metrics, and the test of the threshold.
-  void log(const UpdateResult& result, double lr, bool evaluated) {
-    progress_.seconds = seconds_before_ + elapsed();
+  UpdateMetrics metrics_of(const DoneUpdate& done) const {
+    const UpdateResult& result = done.result;
+    const bool learned = result.episodes > 0;  // from whole episodes, if at all
+    const double episodes = learned ? static_cast<double>(result.episodes) : kNone;
     UpdateMetrics m;
     m.update = progress_.update;
     m.episodes = progress_.episodes;
     m.steps = progress_.steps;
-    m.seconds = progress_.seconds;
+    m.seconds = done.seconds;
     m.mean_score = progress_.mean_score();
-    if (result.episodes > 0) {
-      const auto episodes = static_cast<double>(result.episodes);
-      m.batch_score = result.score_sum / episodes;
-      m.batch_length = static_cast<double>(result.length_sum) / episodes;
-    }
-    m.learning_rate = lr;
-    m.policy_loss = result.policy_loss;
-    m.entropy = result.entropy;
-    m.grad_norm = result.grad_norm;
-    m.eval_score = evaluated ? eval_score_ : 0;
-    m.has_eval = evaluated;
+    m.batch_score = result.score_sum / episodes;
+    m.batch_length = static_cast<double>(result.length_sum) / episodes;
+    m.learning_rate = done.lr;
+    m.policy_loss = learned ? result.policy_loss : kNone;
+    m.entropy = learned ? result.entropy : kNone;
+    m.grad_norm = learned ? result.grad_norm : kNone;
+    m.eval_score = done.evaluated ? eval_score_ : 0;
+    m.has_eval = done.evaluated;
+    return m;
+  }
+
+  /// A log point: metrics, and the test of the threshold.
+  void log(const UpdateMetrics& m) {
     curve_.push_back(m);
     if (files_) files_->metrics->append(m);
     const bool enough = static_cast<std::int64_t>(progress_.recent.size()) >= config_.over;
@@ -250,6 +264,19 @@ class Training {
       progress_.reached_seconds = m.seconds;
     }
     if (hooks_.on_log) hooks_.on_log(m);
+  }
+
+  /// The last update is a log point even between two of --log-every. A run that goes on has none
+  /// there, so the checkpoint, saved before, does not know what is found here, and a resumed run
+  /// takes the row back; if it has nothing left to do, it puts the row there again.
+  void log_end() {
+    std::optional<UpdateMetrics> end = earlier_end_;
+    if (newest_) end = due(config_.log_every) ? std::nullopt : std::optional(metrics_of(*newest_));
+    newest_.reset();
+    earlier_end_.reset();
+    if (!end) return;
+    end->at_end = true;
+    log(*end);
   }
 
   Checkpoint checkpoint() {
@@ -268,9 +295,10 @@ class Training {
   }
 
   TrainResult close() {
+    if (files_ && files_->saved_update != progress_.update) save();
+    log_end();
     TrainResult result = summary();
     if (!files_) return result;
-    if (files_->saved_update != progress_.update) save();
     files_->metrics->close();
     finish(result, result.stop_signal != 0 ? "interrupted" : "finished");
     return result;
@@ -293,6 +321,7 @@ class Training {
       }
     };
     if (state_is_good_ && files_->saved_update != progress_.update) attempt([&] { save(); });
+    if (files_->metrics) attempt([&] { log_end(); });
     if (files_->metrics) attempt([&] { files_->metrics->close(); });
     attempt([&] { finish(summary(), "failed", error); });
   }
@@ -302,8 +331,11 @@ class Training {
     r.updates = progress_.update;
     r.episodes = progress_.episodes;
     r.steps = progress_.steps;
-    r.seconds = elapsed();
+    r.process_seconds = elapsed();
+    r.seconds = seconds_before_ + r.process_seconds;
     r.mean_score = progress_.mean_score();
+    r.cut_steps = progress_.cut_steps;
+    r.gradient_updates = progress_.gradient_updates;
     r.reached = progress_.reached;
     r.reached_update = progress_.reached_update;
     r.reached_episodes = progress_.reached_episodes;
@@ -327,8 +359,10 @@ class Training {
   std::optional<RunFiles> files_;
   std::vector<UpdateMetrics> curve_;
   Clock::time_point start_ = Clock::now();
-  bool recorded_ = false;       // run.json speaks of this process
-  bool state_is_good_ = false;  // the backend holds the state after progress_.update updates
+  bool recorded_ = false;             // run.json speaks of this process
+  bool state_is_good_ = false;        // the backend holds the state after progress_.update updates
+  std::optional<DoneUpdate> newest_;  // of this process
+  std::optional<UpdateMetrics> earlier_end_;  // what log_end() of the process before wrote
   double seconds_before_ = 0;
   double eval_score_ = 0;
   int stop_signal_ = 0;
@@ -336,33 +370,6 @@ class Training {
 };
 
 }  // namespace
-
-double learning_rate(const Config& config, std::int64_t decayed, double factor) {
-  switch (config.lr_decay) {
-    case LrDecay::kConstant:
-      return config.lr;
-    case LrDecay::kLinear: {
-      const double done =
-          static_cast<double>(decayed) / static_cast<double>(config.lr_decay_updates);
-      return config.lr * std::max(0.0, 1.0 - done);
-    }
-    case LrDecay::kExponential:
-      return config.lr * factor;
-  }
-  return config.lr;
-}
-
-double decay_factor(const Config& config) {
-  if (config.lr_decay != LrDecay::kExponential) return 1.0;
-  // exp(-ln 10 / n) by its series: the same bits whatever the C library
-  const double x = -2.302585092994046 / static_cast<double>(config.lr_decay_updates);
-  double term = 1, sum = 1;
-  for (int n = 1; n < 40; ++n) {
-    term *= x / n;
-    sum += term;
-  }
-  return sum;
-}
 
 TrainResult run_training(Backend& backend, const Config& config,
                          const EnvironmentEntry& environment, const TrainingState& initial,

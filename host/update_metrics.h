@@ -1,5 +1,6 @@
 // What a training run reports at every log point. A plain struct with a header of its own, because
-// the public API hands it out; the logs it is written to are metrics.h's.
+// the public API hands it out; the logs it is written to are metrics.h's. NaN stands for what there
+// is not: a mean of no episodes, or the entropy of an update that had none to learn from.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +21,7 @@ struct UpdateMetrics {
   double grad_norm = 0;    // L2 norm of the gradient before clipping
   double eval_score = 0;   // mean greedy score; valid where has_eval
   bool has_eval = false;
+  bool at_end = false;  // no point of --log-every: the run ended here
 };
 
 }  // namespace lockstep

@@ -84,6 +84,10 @@ std::string duration(double seconds) {
   return grouped(static_cast<std::int64_t>(std::llround(seconds))) + " s";
 }
 
+std::string score_text(double score) {
+  return std::isfinite(score) ? fmt::format("{:.1f}", score) : "none";
+}
+
 std::string result_line(std::string_view name, std::string_view value) {
   return value.empty() ? fmt::format("  {}\n", name) : fmt::format("  {:<14}{}\n", name, value);
 }
@@ -95,7 +99,9 @@ double quantile(std::span<const double> sorted, double fraction) {
   const std::size_t above = std::min(below + 1, sorted.size() - 1);
   const double weight = position - static_cast<double>(below);
   // infinity - infinity must not become NaN
-  if (weight == 0 || sorted[below] == sorted[above]) return sorted[below];
+  if (weight == 0 || sorted[below] == sorted[above] || std::isinf(sorted[below])) {
+    return sorted[below];
+  }
   return sorted[below] + weight * (sorted[above] - sorted[below]);
 }
 

@@ -27,11 +27,13 @@ std::string grouped(std::int64_t value);
 std::string with_unit(double value);
 /// Seconds with three significant digits: "2.13 ms", "1.25 s".
 std::string duration(double seconds);
+/// "475.0"; "none" where there is none: NaN, or what stands for it in a sorted list.
+std::string score_text(double score);
 /// Values between lines of a result block: "  name          value\n".
 std::string result_line(std::string_view name, std::string_view value);
 
 /// Quantile by linear interpolation between order statistics (NumPy's default). `sorted` ascends
-/// and may end in infinities; NaN if empty.
+/// and may begin and end in infinities; NaN if empty.
 double quantile(std::span<const double> sorted, double fraction);
 inline constexpr double kQuantiles[] = {0.05, 0.25, 0.5, 0.75, 0.95};
 

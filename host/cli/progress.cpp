@@ -50,8 +50,9 @@ Progress::Progress(const Config& config, std::string label)
       style_(config.quiet    ? Style::kSilent
              : is_terminal() ? Style::kBar
                              : Style::kLines),
-      interval_(style_ == Style::kBar ? Clock::duration(kBarInterval)
-                                      : Clock::duration(kLineInterval)),
+      interval_(config.print_every > 0  ? Clock::duration(0)
+                : style_ == Style::kBar ? Clock::duration(kBarInterval)
+                                        : Clock::duration(kLineInterval)),
       next_(Clock::now() + interval_) {}
 
 Progress::~Progress() { clear(); }
@@ -62,9 +63,9 @@ void Progress::update(const UpdateMetrics& metrics) {
   if (now < next_) return;
   next_ = now + interval_;
   const double done = fraction_done(config_, metrics);
-  std::string line =
-      fmt::format("update {}  episodes {}  steps {}  score {:.1f}", grouped(metrics.update),
-                  grouped(metrics.episodes), grouped(metrics.steps), metrics.mean_score);
+  std::string line = fmt::format("update {}  episodes {}  steps {}  score {}",
+                                 grouped(metrics.update), grouped(metrics.episodes),
+                                 grouped(metrics.steps), score_text(metrics.mean_score));
   if (style_ == Style::kBar) {
     const int filled = static_cast<int>(done * kBarWidth);
     line = fmt::format("{}{} [{:#<{}}{:.<{}}] {:3.0f} %  {}", kWipe, label_, "", filled, "",
@@ -74,6 +75,12 @@ void Progress::update(const UpdateMetrics& metrics) {
     line = fmt::format("{}: {}\n", label_, line);
   }
   write(line);
+}
+
+void show_with(const Config& config, TrainHooks& hooks,
+               std::function<void(const UpdateMetrics&)> show) {
+  hooks.print_every = config.print_every;
+  (config.print_every > 0 ? hooks.on_print : hooks.on_log) = std::move(show);
 }
 
 void Progress::clear() {

@@ -3,10 +3,11 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <string>
 
 #include "host/config.h"
-#include "host/metrics.h"
+#include "host/engine.h"
 
 namespace lockstep::cli {
 
@@ -19,7 +20,8 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  /// Draws if enough time has passed since the last time; cheap otherwise.
+  /// Draws if enough time has passed since the last time, or always with --print-every; cheap
+  /// otherwise.
   void update(const UpdateMetrics& metrics);
   void clear();
 
@@ -34,6 +36,11 @@ class Progress {
   Clock::time_point next_;
   bool drawn_ = false;
 };
+
+/// Calls `show` when progress is due: every --print-every updates, or else at log points, where it
+/// has to look at the clock itself.
+void show_with(const Config& config, TrainHooks& hooks,
+               std::function<void(const UpdateMetrics&)> show);
 
 /// Part of the run that is done, in [0, 1]: the nearest of its limits, or the score on its way to
 /// the threshold.

@@ -167,8 +167,8 @@ int run(const Arguments& arguments) {
                                  grouped(config.envs), policy);
   if (options.mode != ActionMode::kSample) text += result_line("mode", mode);
   text += result_line("steps", grouped(result.steps));
-  text += result_line("episodes", fmt::format("{} ended, mean score {:.1f}",
-                                              grouped(result.episodes), result.mean_score));
+  text += result_line("episodes", fmt::format("{} ended, mean score {}", grouped(result.episodes),
+                                              score_text(result.mean_score)));
   text += math_line(options.math, result.library);
   text += result_line("time", duration(result.seconds));
   text += result_line("steps/s", with_unit(rate));

@@ -24,7 +24,7 @@ constexpr double kNever = std::numeric_limits<double>::infinity();
 /// that quantiles are over all seeds and not over the lucky ones.
 struct Spread {
   std::vector<double> updates, episodes, steps, seconds, final_score;
-  std::vector<std::uint64_t> unsolved;
+  std::vector<std::uint64_t> unsolved, without_gradient;
 
   void add(std::uint64_t seed, const TrainResult& result) {
     const auto reached = [&](auto value) {
@@ -34,8 +34,10 @@ struct Spread {
     episodes.push_back(reached(result.reached_episodes));
     steps.push_back(reached(result.reached_steps));
     seconds.push_back(reached(result.reached_seconds));
-    final_score.push_back(result.mean_score);
+    // no score at all is less than any
+    final_score.push_back(std::isnan(result.mean_score) ? -kNever : result.mean_score);
     if (!result.reached) unsolved.push_back(seed);
+    if (result.gradient_updates == 0) without_gradient.push_back(seed);
   }
   std::size_t seeds() const { return updates.size(); }
   std::size_t solved() const { return seeds() - unsolved.size(); }
@@ -47,6 +49,7 @@ struct Spread {
 };
 
 std::string cell(double value, bool is_time) {
+  if (value == -kNever) return "none";
   if (!std::isfinite(value)) return "never";
   if (is_time) return duration(value);
   return value >= 1e4 ? grouped(std::llround(value)) : fmt::format("{:.4g}", value);
@@ -58,6 +61,16 @@ std::string table_line(std::string_view name, const std::vector<double>& sorted,
     line += fmt::format("{:>12}", cell(quantile(sorted, fraction), is_time));
   }
   return line + "\n";
+}
+
+std::string seeds_line(std::string_view name, const std::vector<std::uint64_t>& seeds) {
+  if (seeds.empty()) return "";
+  constexpr std::size_t kShown = 10;
+  std::string text = fmt::format("  {}", name);
+  for (std::size_t i = 0; i < std::min(kShown, seeds.size()); ++i) {
+    text += fmt::format(" {}", seeds[i]);
+  }
+  return text + (seeds.size() > kShown ? " ...\n" : "\n");
 }
 
 void print_text(const Config& config, const Spread& spread) {
@@ -72,14 +85,8 @@ void print_text(const Config& config, const Spread& spread) {
   text += table_line("steps", spread.steps, false);
   text += table_line("time", spread.seconds, true);
   text += table_line("final score", spread.final_score, false);
-  if (!spread.unsolved.empty()) {
-    constexpr std::size_t kShown = 10;
-    text += "  not reached by seed";
-    for (std::size_t i = 0; i < std::min(kShown, spread.unsolved.size()); ++i) {
-      text += fmt::format(" {}", spread.unsolved[i]);
-    }
-    text += spread.unsolved.size() > kShown ? " ...\n" : "\n";
-  }
+  text += seeds_line("not reached by seed", spread.unsolved);
+  text += seeds_line("gradient 0 in every update of seed", spread.without_gradient);
   print(text);
 }
 
@@ -98,6 +105,7 @@ void print_json_summary(const Config& config, const Spread& spread) {
                              {"runs", spread.seeds()},
                              {"solved", spread.solved()},
                              {"unsolved_seeds", spread.unsolved},
+                             {"seeds_without_gradient", spread.without_gradient},
                              {"until_score", config.until_score},
                              {"over", config.over},
                              {"updates", quantiles(spread.updates)},
@@ -121,7 +129,7 @@ int train_seeds(const Config& config, const volatile std::sig_atomic_t* stop_sig
     one.seeds.clear();
     one.seed = first + i;
     Progress progress(one, fmt::format("seed {}", one.seed));
-    hooks.on_log = [&](const UpdateMetrics& metrics) { progress.update(metrics); };
+    show_with(config, hooks, [&](const UpdateMetrics& metrics) { progress.update(metrics); });
     const TrainResult result = Engine(one).train(hooks);
     if (result.stop_signal == 0) spread.add(one.seed, result);
     if (i == last - first) break;

@@ -67,6 +67,7 @@ class ClassicLines {
  public:
   explicit ClassicLines(const Config& config)
       : on_(config.recipe == "classic" && !config.json && !config.quiet),
+        every_call_(config.print_every > 0),
         seen_(config.resume.empty()) {}
 
   void update(const UpdateMetrics& metrics) {
@@ -76,9 +77,9 @@ class ClassicLines {
     const bool due = seen_ ? count != count_ : metrics.episodes % kClassicInterval == 0;
     seen_ = true;
     count_ = count;
-    if (!due) return;
-    print(fmt::format("| Episode: {:3} | Mean Rewards: {:5.1f} |\n", metrics.episodes,
-                      metrics.mean_score));
+    if (!due && !every_call_) return;
+    print(fmt::format("| Episode: {:3} | Mean Rewards: {:>5} |\n", metrics.episodes,
+                      score_text(metrics.mean_score)));
     flush_output();
   }
   void finish(const TrainResult& result) const {
@@ -88,17 +89,18 @@ class ClassicLines {
 
  private:
   bool on_;
+  bool every_call_;
   bool seen_;               // count_ is known
   std::int64_t count_ = 0;  // full intervals so far
 };
 
-/// Steps a second over the whole run. The curve's times go on from those of the runs it resumed;
-/// TrainResult::seconds is of this process alone.
+double cut_percent(const TrainResult& result) {
+  return 100.0 * static_cast<double>(result.cut_steps) / static_cast<double>(result.steps);
+}
+
+/// Over the whole run, as its steps and seconds are.
 double steps_per_second(const TrainResult& result) {
-  const bool has_curve = !result.curve.empty() && result.curve.back().seconds > 0;
-  const double steps = static_cast<double>(has_curve ? result.curve.back().steps : result.steps);
-  const double seconds = has_curve ? result.curve.back().seconds : result.seconds;
-  return seconds > 0 ? steps / seconds : 0.0;
+  return result.seconds > 0 ? static_cast<double>(result.steps) / result.seconds : 0.0;
 }
 
 std::string stopped_by(const Config& config, const TrainResult& result) {
@@ -117,7 +119,10 @@ void print_json_result(const Config& config, const TrainResult& result) {
                    {"episodes", result.episodes},
                    {"steps", result.steps},
                    {"seconds", result.seconds},
+                   {"process_seconds", result.process_seconds},
                    {"steps_per_second", steps_per_second(result)},
+                   {"cut_steps", result.cut_steps},
+                   {"gradient_updates", result.gradient_updates},
                    {"mean_score", result.mean_score},
                    {"over", config.over},
                    {"until_score", config.until_score},
@@ -140,6 +145,27 @@ std::string threshold_line(const Config& config, const TrainResult& result) {
                      grouped(result.reached_steps), duration(result.reached_seconds));
 }
 
+/// The whole run's, as every other number; after --resume also this process's share.
+std::string time_line(const Config& config, const TrainResult& result) {
+  if (config.resume.empty()) return duration(result.seconds);
+  return fmt::format("{}, of these {} since --resume", duration(result.seconds),
+                     duration(result.process_seconds));
+}
+
+/// What was played and taught nothing.
+std::string lost_lines(const Config& config, const TrainResult& result) {
+  std::string text;
+  if (result.cut_steps > 0) {
+    text += result_line("no gradient",
+                        fmt::format("from {:.3g} % of the steps, whose episodes --horizon {} cut",
+                                    cut_percent(result), config.horizon));
+  }
+  if (result.updates > 0 && result.gradient_updates == 0) {
+    text += result_line("gradient", "0 in every update: nothing was learned");
+  }
+  return text;
+}
+
 std::string curve(const Config& config, const TrainResult& result) {
   std::vector<double> x, y;
   for (const UpdateMetrics& metrics : result.curve) {
@@ -159,11 +185,14 @@ void print_text_result(const Config& config, const TrainResult& result) {
   text += result_line("updates", grouped(result.updates));
   text += result_line("episodes", grouped(result.episodes));
   text += result_line("steps", grouped(result.steps));
-  text += result_line("time", duration(result.seconds));
+  text += result_line("time", time_line(config, result));
   text += result_line("steps/s", with_unit(steps_per_second(result)));
-  text += result_line("final score", fmt::format("{:.1f} (mean of the last {} episodes)",
-                                                 result.mean_score, config.over));
+  text += result_line("final score", result.episodes == 0
+                                         ? "none, for no episode ended"
+                                         : fmt::format("{} (mean of the last {} episodes)",
+                                                       score_text(result.mean_score), config.over));
   text += result_line("threshold", threshold_line(config, result));
+  text += lost_lines(config, result);
   if (result.stop_signal != 0) {
     text += result_line("stopped", fmt::format("by signal {}; go on with --resume {}",
                                                result.stop_signal, result.folder.string()));
@@ -187,12 +216,18 @@ int train_once(const Config& config, const std::string& command_line,
     progress.clear();
     print_note("warning: " + warning);
   };
-  hooks.on_log = [&](const UpdateMetrics& metrics) {
+  show_with(config, hooks, [&](const UpdateMetrics& metrics) {
     classic.update(metrics);
     progress.update(metrics);
-  };
+  });
   const TrainResult result = engine.train(hooks);
   progress.clear();
+  if (!config.quiet && result.cut_steps > 0) {
+    print_note(
+        fmt::format("warning: {:.3g} % of the steps had no gradient: --horizon {} cut their "
+                    "episodes",
+                    cut_percent(result), config.horizon));
+  }
   classic.finish(result);
   if (config.json) {
     print_json_result(config, result);
@@ -205,6 +240,7 @@ int train_once(const Config& config, const std::string& command_line,
 int run(const Arguments& arguments) {
   require_no_misspelled(other_variables());
   const Config config = arguments.config();
+  validate_training(config);
   if (config.print_config) {
     print(to_toml(config, TomlContent::kAll));
     return 0;
@@ -215,6 +251,7 @@ int run(const Arguments& arguments) {
       print_note("note: " + name + " is not an option and has no effect");
     }
     note_device(config);
+    for (const std::string& note : training_notes(config)) print_note("note: " + note);
     print_note(training_summary(config));
   }
   if (!config.seeds.empty()) return train_seeds(config, stop_signal);
@@ -238,5 +275,3 @@ constinit const Command kTrainCommand = {"train", "train a policy until it solve
                                          rows, run, epilogue};
 
 }  // namespace lockstep::cli
-  validate_training(config);
-    for (const std::string& note : training_notes(config)) print_note("note: " + note);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "host/checkpoint.h"
+#include "host/metrics.h"
 #include "host/trainer.h"
 #include "tests/support/cuda_backends.h"
 #include "tests/support/scratch_folder.h"
@@ -90,6 +91,17 @@ TEST_F(CudaResume, TheIntervalOfTheLogChangesNoWeight) {
   config.checkpoint_every = 3;
   const fs::path saved = run("saved", {{14, true}});
   EXPECT_EQ(weights(saved), weights(every));
+}
+
+TEST_F(CudaResume, EndsBetweenLogPointsAreLoggedAndTakenBack) {
+  config.log_every = 4;
+  const fs::path cpu = run("cpu", {{6, false}});
+  expect_same(run("cuda", {{6, true}}), cpu);
+  expect_same(run("cuda-cpu", {{3, true}, {6, false}}), cpu);
+  const auto rows = read_metrics(scratch / "cuda-cpu/metrics.jsonl");
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0].update, 4);
+  EXPECT_EQ(rows[1].update, 6);
 }
 
 TEST_F(CudaResume, TheRunRecordNamesTheDevice) {

@@ -230,6 +230,52 @@ TEST(MetricsLogTest, ResumedLogsEqualTheUninterruptedOnes) {
   }
 }
 
+TEST(MetricsLogTest, ResumeTakesTheRowOfAnEndBack) {
+  ScratchFolder whole;
+  {
+    MetricsLog log(whole.path());
+    append_samples(log, 1, 12);
+    log.close();
+  }
+  for (const std::int64_t checkpoint : {11, 12}) {  // of before the end, and of the end
+    ScratchFolder folder;
+    {
+      MetricsLog log(folder.path());
+      append_samples(log, 1, 11);
+      UpdateMetrics end = sample(12);
+      end.at_end = true;
+      log.append(end);
+      log.close();
+    }
+    EXPECT_TRUE(read_metrics(folder / "metrics.jsonl").back().at_end);
+    MetricsLog log = MetricsLog::resume(folder.path(), checkpoint);
+    EXPECT_EQ(updates_of(log.kept()), one_to(11));
+    ASSERT_EQ(log.earlier_end().has_value(), checkpoint == 12);
+    if (checkpoint == 12) {
+      EXPECT_EQ(log.earlier_end()->steps, 12000);
+    }
+    log.append(sample(12));
+    log.close();
+    EXPECT_EQ(without_times(folder.path()), without_times(whole.path()));
+    EXPECT_EQ(event_bytes(folder), event_bytes(whole));
+  }
+}
+
+TEST(MetricsLogTest, WhatThereIsNotIsNoEvent) {
+  ScratchFolder some, all;
+  const auto bytes_of = [](const ScratchFolder& folder, const UpdateMetrics& m) {
+    MetricsLog log(folder.path());
+    log.append(m);
+    log.close();
+    return event_bytes(folder);
+  };
+  UpdateMetrics m = sample(1);
+  const auto full = bytes_of(all, m);
+  m.mean_score = m.batch_score = m.batch_length = m.policy_loss = m.entropy = m.grad_norm = kNan;
+  EXPECT_LT(bytes_of(some, m) + 6 * 30, full);
+  EXPECT_EQ(read_metrics(some / "metrics.jsonl").size(), 1u);
+}
+
 TEST(MetricsLogTest, ResumesAFileCutAtAnyByte) {
   ScratchFolder folder;
   std::string text;

@@ -143,6 +143,27 @@ TEST_F(Resume, FindsTheThresholdInTheSameUpdate) {
   expect_same_run(run_in_parts({update + 1, -1}, "after"), whole);
 }
 
+// An end between two log points is logged and tested, which a run that does not end there does not
+// do: nothing may come of it, not even where a rate falls once the threshold is reached.
+TEST_F(Resume, IsExactAcrossEndsBetweenLogPoints) {
+  config = test::small_config(16, 128);
+  config.over = 25;
+  config.until_score = 60;
+  config.extra_updates = 100;
+  config.lr_decay = LrDecay::kLinear;
+  config.lr_decay_start = -1;  // when solved
+  config.lr_decay_updates = 9;
+  const fs::path every = run_whole(60, "every");
+  const auto reached = load_checkpoint(every / "checkpoints/last").trainer.at("reached_update");
+  const std::int64_t update = reached.get<std::int64_t>();
+  ASSERT_GT(update, 2);
+  config.log_every = update + 3;  // the threshold holds when it is looked for, and has for a while
+  const fs::path whole = run_whole(2 * update + 8);
+  const fs::path parts = run_in_parts({update - 1, update + 1, update + 4, 2 * update + 8});
+  expect_same_run(parts, whole);
+  EXPECT_EQ(load_checkpoint(parts / "checkpoints/last").trainer.at("reached_update"), update + 3);
+}
+
 TEST_F(Resume, CutsTheLogsBackToTheCheckpoint) {
   config.checkpoint_every = 4;
   const fs::path whole = run_whole(10);
@@ -187,6 +208,7 @@ TEST_F(Resume, ANumericFailureLeavesAFiniteCheckpoint) {
 
 TEST_F(Resume, HorizonModeCountsWhatItCutAndTrains) {
   config.horizon = 25;
+  config.until_score = 25;
   config.baseline = Baseline::kBatchMean;
   config.updates = 3;
   TrainHooks hooks;
@@ -202,4 +224,3 @@ TEST_F(Resume, HorizonModeCountsWhatItCutAndTrains) {
 
 }  // namespace
 }  // namespace lockstep
-  config.until_score = 25;

@@ -19,6 +19,8 @@ class ScriptedBackend : public Backend {
     return std::vector<float>{10, 20, 30};
   };
   std::function<float(const PlayRequest&)> evaluation = [](const PlayRequest&) { return 0.0f; };
+  double grad_norm = 0;        // of every update
+  std::int64_t cut_steps = 0;  // of every update, beside those of its episodes
   std::vector<std::uint32_t> epochs;
   std::vector<double> rates;
   std::vector<PlayRequest> plays;
@@ -46,6 +48,8 @@ class ScriptedBackend : public Backend {
       result.steps += result.lengths.back();
     }
     sum_up_episodes(most_listed_, result);
+    result.steps += cut_steps;
+    result.grad_norm = grad_norm;
     epochs.push_back(epoch);
     rates.push_back(lr);
     for (float& p : state_.parameters) p = 0.5f * p + static_cast<float>(lr);

@@ -34,6 +34,8 @@ class TrainerTest : public testing::Test {
     ScriptedBackend again;
     again.scores = backend.scores;
     again.evaluation = backend.evaluation;
+    again.grad_norm = backend.grad_norm;
+    again.cut_steps = backend.cut_steps;
     config.resume = (scratch / "run").string();
     config.out.clear();
     const TrainResult result = train(again);
