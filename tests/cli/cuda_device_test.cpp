@@ -25,8 +25,9 @@ class CudaDeviceTest : public ::testing::Test {
  protected:
   /// Runs the program with the emulated plug-in and the emulator's `settings`.
   ProcessResult run(const Words& arguments, const Words& settings = {}) const {
-    Words environment = {"LS_PLUGIN_DIR=" LS_PLUGIN_FOLDER, "LS_CUDA_EMULATOR=1"};
-    environment.insert(environment.end(), settings.begin(), settings.end());
+    Words environment = settings;  // of two with one name the first counts
+    environment.insert(environment.end(),
+                       {"LS_PLUGIN_DIR=" LS_PLUGIN_FOLDER, "LS_CUDA_EMULATOR=1"});
     return Process(LS_TEST_PROGRAM, arguments, folder_.path(), {.environment = environment}).wait();
   }
   /// "<exit code> <message>" of a run that fails.
