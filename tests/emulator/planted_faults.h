@@ -108,6 +108,34 @@ Finding dynamic_shared_too_large() {
   return use_dynamic_bytes(bytes / 4, static_cast<std::size_t>(bytes));
 }
 
+/// Static shared memory beside the dynamic one that it gets as much of as a block can have.
+template <int kUnused>
+LS_KERNEL(kThreads)
+use_both(int* out, int n) {
+  LS_SHARED(first, int[1]);
+  LS_DYNAMIC_SHARED(int, box);
+  if (threadIdx.x != 0) return;
+  first[0] = 1;
+  for (int i = 0; i < n; ++i) box[i] = i;
+  out[0] = box[n - 1] + first[0];
+}
+template <bool kBug>
+Finding static_and_dynamic_shared_too_large() {
+  const int bytes = 227 * 1024 - (kBug ? 0 : static_cast<int>(sizeof(int)));
+  if (cudaFuncSetAttribute(use_both<0>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes) !=
+      cudaSuccess) {
+    return Finding::kLaunchRefused;
+  }
+  int* out = nullptr;
+  int last = 0;
+  static_cast<void>(cudaMalloc(&out, sizeof(int)));
+  static_cast<void>(launch("use_both", use_both<0>, dim3(1), dim3(kThreads),
+                           static_cast<std::size_t>(bytes), nullptr, out, bytes / 4));
+  static_cast<void>(cudaMemcpy(&last, out, sizeof(int), cudaMemcpyDeviceToHost));
+  static_cast<void>(cudaFree(out));
+  return right_if(last == bytes / 4);
+}
+
 /// Multiplies by a pitch in the wrong unit.
 template <bool kBug>
 LS_KERNEL(kThreads)

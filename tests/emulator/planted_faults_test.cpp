@@ -33,6 +33,7 @@ const Row kRows[] = {
     CUEMU_ROW(shift_too_far, '.', 'U', '.'),
     CUEMU_ROW(dynamic_shared_too_small, '.', 'A', '.'),
     CUEMU_ROW(dynamic_shared_too_large, 'R', 'R', 'R'),
+    CUEMU_ROW(static_and_dynamic_shared_too_large, 'S', 'S', 'S'),
     CUEMU_ROW(store_far_past_the_end, 'X', 'A', 'X'),
     CUEMU_ROW(shuffle_in_half_a_warp, 'S', 'S', 'S'),
     CUEMU_ROW(shuffle_from_outside_the_mask, 'W', 'W', 'W'),

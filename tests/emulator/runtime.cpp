@@ -12,8 +12,6 @@ namespace {
 
 constexpr int kRuntimeVersion = 13000;
 constexpr int kMaxThreads = 1024;
-constexpr std::size_t kSharedDefault = std::size_t{48} << 10;
-constexpr std::size_t kSharedOptin = std::size_t{227} << 10;
 
 thread_local cudaError_t last_error = cudaSuccess;
 
@@ -66,7 +64,7 @@ cudaError_t check_launch(const Kernel& kernel) {
   }
   const auto limit = runtime().dynamic_shared_limits.find(kernel.address);
   const std::size_t allowed = limit == runtime().dynamic_shared_limits.end()
-                                  ? kSharedDefault
+                                  ? kPlainShared
                                   : static_cast<std::size_t>(limit->second);
   return kernel.shared_bytes > allowed ? cudaErrorInvalidValue : cudaSuccess;
 }
@@ -187,11 +185,12 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
     p = {};
     std::snprintf(p.name, sizeof p.name, "CUDA emulator %d", device);
     p.totalGlobalMem = settings().memory_bytes;
-    p.sharedMemPerBlock = kSharedDefault;
-    p.sharedMemPerBlockOptin = kSharedOptin;
-    p.major = 9;
-    p.minor = 0;
-    p.multiProcessorCount = 132;
+    p.sharedMemPerBlock = kPlainShared;
+    const Device& d = runtime().device;
+    p.sharedMemPerBlockOptin = d.shared_block;
+    p.major = d.major;
+    p.minor = d.minor;
+    p.multiProcessorCount = d.multiprocessors;
     p.maxThreadsPerBlock = kMaxThreads;
     p.warpSize = 32;
     p.l2CacheSize = 50 << 20;
@@ -204,23 +203,24 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
   return api(CallKind::kCreate, [&] {
     if (value == nullptr) return cudaErrorInvalidValue;
     if (!valid_device(device)) return cudaErrorInvalidDevice;
-    static const std::unordered_map<int, int> kValues = {
+    const Device& d = runtime().device;
+    const std::unordered_map<int, int> values = {
         {cudaDevAttrMaxThreadsPerBlock, kMaxThreads},
-        {cudaDevAttrMaxSharedMemoryPerBlock, static_cast<int>(kSharedDefault)},
+        {cudaDevAttrMaxSharedMemoryPerBlock, static_cast<int>(kPlainShared)},
         {cudaDevAttrWarpSize, 32},
         {cudaDevAttrMaxRegistersPerBlock, 65536},
         {cudaDevAttrClockRate, 1'980'000},
-        {cudaDevAttrMultiProcessorCount, 132},
+        {cudaDevAttrMultiProcessorCount, d.multiprocessors},
         {cudaDevAttrMemoryClockRate, 2'619'000},
         {cudaDevAttrGlobalMemoryBusWidth, 5120},
         {cudaDevAttrL2CacheSize, 50 << 20},
-        {cudaDevAttrMaxThreadsPerMultiProcessor, 2048},
-        {cudaDevAttrComputeCapabilityMajor, 9},
-        {cudaDevAttrComputeCapabilityMinor, 0},
-        {cudaDevAttrMaxSharedMemoryPerMultiprocessor, 228 << 10},
-        {cudaDevAttrMaxSharedMemoryPerBlockOptin, static_cast<int>(kSharedOptin)}};
-    const auto at = kValues.find(attribute);
-    if (at == kValues.end()) return cudaErrorInvalidValue;
+        {cudaDevAttrMaxThreadsPerMultiProcessor, d.threads},
+        {cudaDevAttrComputeCapabilityMajor, d.major},
+        {cudaDevAttrComputeCapabilityMinor, d.minor},
+        {cudaDevAttrMaxSharedMemoryPerMultiprocessor, static_cast<int>(d.shared)},
+        {cudaDevAttrMaxSharedMemoryPerBlockOptin, static_cast<int>(d.shared_block)}};
+    const auto at = values.find(attribute);
+    if (at == values.end()) return cudaErrorInvalidValue;
     *value = at->second;
     return cudaSuccess;
   });
@@ -232,7 +232,7 @@ cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute
     if (const cudaError_t error = load_kernel(kernel)) return error;
     if (attribute == cudaFuncAttributePreferredSharedMemoryCarveout) return cudaSuccess;
     if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize || value < 0 ||
-        static_cast<std::size_t>(value) > kSharedOptin) {
+        static_cast<std::size_t>(value) > runtime().device.shared_block) {
       return cudaErrorInvalidValue;
     }
     runtime().dynamic_shared_limits[kernel] = value;
@@ -248,11 +248,11 @@ cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* ke
     *attributes = {};
     attributes->maxThreadsPerBlock = kMaxThreads;
     attributes->numRegs = 32;
-    attributes->ptxVersion = runtime().kernels_from_ptx ? 75 : 90;
-    attributes->binaryVersion = 90;
+    attributes->binaryVersion = 10 * runtime().device.major + runtime().device.minor;
+    attributes->ptxVersion = runtime().kernels_from_ptx ? 70 : attributes->binaryVersion;
     const auto limit = runtime().dynamic_shared_limits.find(kernel);
     attributes->maxDynamicSharedSizeBytes = limit == runtime().dynamic_shared_limits.end()
-                                                ? static_cast<int>(kSharedDefault)
+                                                ? static_cast<int>(kPlainShared)
                                                 : limit->second;
     return cudaSuccess;
   });
@@ -265,10 +265,10 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const voi
     if (blocks == nullptr || block_size <= 0) return cudaErrorInvalidValue;
     if (kernel == nullptr) return cudaErrorInvalidDeviceFunction;
     if (const cudaError_t error = load_kernel(kernel)) return error;
-    int result = block_size > kMaxThreads ? 0 : std::min(32, 2048 / block_size);
+    int result = block_size > kMaxThreads ? 0 : std::min(32, runtime().device.threads / block_size);
     const std::size_t each = shared + 1024;  // the device keeps 1 KiB of each block for itself
-    result = std::min(result, static_cast<int>((std::size_t{228} << 10) / each));
-    *blocks = shared > kSharedOptin ? 0 : result;
+    result = std::min(result, static_cast<int>(runtime().device.shared / each));
+    *blocks = shared > runtime().device.shared_block ? 0 : result;
     return cudaSuccess;
   });
 }
@@ -294,6 +294,14 @@ void cuemu_set_fail_error(int error) {
 void cuemu_set_ptx(int on) {
   const std::lock_guard guard(runtime().lock);
   runtime().kernels_from_ptx = on != 0;
+}
+
+bool cuemu_set_device(const char* name) {
+  const Device* const device = find_device(name);
+  if (device == nullptr) return false;
+  const std::lock_guard guard(runtime().lock);
+  runtime().device = *device;
+  return true;
 }
 
 long cuemu_live_objects() {

@@ -104,7 +104,8 @@ struct Runtime {
   std::unordered_map<const void*, int> dynamic_shared_limits;
   std::set<const void*> loaded_kernels;
   bool kernels_from_ptx = false;
-  long other_objects = 0;  ///< graphs, executables, library handles
+  Device device = settings().device;  ///< what all devices are
+  long other_objects = 0;             ///< graphs, executables, library handles
 };
 
 /// Callers hold its lock, except through api().

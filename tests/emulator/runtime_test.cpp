@@ -82,10 +82,42 @@ TEST(MachineTest, EnvironmentPlantsAFailure) {
   });
 }
 
+TEST(MachineTest, EnvironmentSaysWhatTheDevicesAre) {
+  expect_in_child([] {
+    ::setenv("LS_EMULATOR_DEVICE", "rtx", 1);
+    const auto value_of = [](cudaDeviceAttr attribute) {
+      int value = 0;
+      EXPECT_OK(cudaDeviceGetAttribute(&value, attribute, 0));
+      return value;
+    };
+    EXPECT_EQ(value_of(cudaDevAttrComputeCapabilityMajor), 8);
+    EXPECT_EQ(value_of(cudaDevAttrComputeCapabilityMinor), 9);
+    EXPECT_EQ(value_of(cudaDevAttrMultiProcessorCount), 128);
+    EXPECT_EQ(value_of(cudaDevAttrMaxSharedMemoryPerBlock), 48 << 10);
+    EXPECT_EQ(value_of(cudaDevAttrMaxSharedMemoryPerBlockOptin), 99 << 10);
+    cudaDeviceProp properties;
+    EXPECT_OK(cudaGetDeviceProperties(&properties, 0));
+    EXPECT_EQ(properties.sharedMemPerBlockOptin, std::size_t{99} << 10);
+    const auto allow = [](int bytes) {
+      return cudaFuncSetAttribute(do_nothing, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+    };
+    EXPECT_OK(allow(99 << 10));
+    EXPECT_EQ(allow((99 << 10) + 1), cudaErrorInvalidValue);
+    int blocks = 0;
+    EXPECT_OK(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, do_nothing, 256, 0));
+    EXPECT_EQ(blocks, 6);
+    EXPECT_TRUE(cuemu_set_device("t4"));
+    EXPECT_EQ(value_of(cudaDevAttrMaxSharedMemoryPerBlockOptin), 64 << 10);
+    EXPECT_FALSE(cuemu_set_device("t5"));
+    return Finding::kRight;
+  });
+}
+
 TEST(MachineTest, ValuesThatCannotBeReadEndTheProcess) {
   for (const char* variable :
        {"LS_EMULATOR_SEED=x", "LS_EMULATOR_ORDER=up", "LS_EMULATOR_RESIDENT=0",
-        "LS_EMULATOR_FAIL=3:", "LS_EMULATOR_DEVICES=-1"}) {
+        "LS_EMULATOR_FAIL=3:", "LS_EMULATOR_DEVICES=-1", "LS_EMULATOR_DEVICE=t5",
+        "LS_EMULATOR_SHARED=49151"}) {
     static const char* pair;
     pair = variable;
     const Outcome outcome = run_child({}, [] {

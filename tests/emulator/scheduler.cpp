@@ -6,6 +6,8 @@
 #include <cstring>
 #include <numeric>
 
+#include "tests/emulator/runtime.h"
+
 namespace cuemu {
 
 constinit thread_local Lane* lane = nullptr;
@@ -272,9 +274,13 @@ void* Scheduler::shared(Thread& thread, const void* slot, std::size_t bytes,
   }
   const TsanBlind blind;
   block.static_bytes += bytes;
-  constexpr std::size_t kStaticLimit = std::size_t{48} << 10;
-  if (settings().strict && block.static_bytes > kStaticLimit) {
+  if (settings().strict && block.static_bytes > kPlainShared) {
     fail(thread, "more than 48 KiB of static shared memory");
+  }
+  const std::size_t all = block.static_bytes + kernel_->shared_bytes;
+  if (settings().strict && all > runtime().device.shared_block) {
+    fail(thread, std::to_string(all) + " bytes of shared memory, static and dynamic, of " +
+                     std::to_string(runtime().device.shared_block) + " that a block can have");
   }
   void* const data = new_shared_memory(bytes, alignment);
   block.shared.push_back({slot, data});

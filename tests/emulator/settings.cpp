@@ -1,8 +1,8 @@
 #include "tests/emulator/settings.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <string_view>
 
 namespace cuemu {
 namespace {
@@ -43,6 +43,17 @@ void read_order(Order& order) {
   }
 }
 
+void read_device(Device& device) {
+  const char* const text = std::getenv("LS_EMULATOR_DEVICE");
+  if (text != nullptr) {
+    const Device* const found = find_device(text);
+    if (found == nullptr) refuse("LS_EMULATOR_DEVICE", text);
+    device = *found;
+  }
+  read_number("LS_EMULATOR_SHARED", device.shared_block, kPlainShared);
+  device.shared = std::max(device.shared, device.shared_block);
+}
+
 void read_failure(Settings& result) {
   const char* const text = std::getenv("LS_EMULATOR_FAIL");
   if (text == nullptr) return;
@@ -66,6 +77,7 @@ Settings read_settings() {
   read_flag("LS_EMULATOR_POISON", result.poison);
   read_flag("LS_EMULATOR_INITCHECK", result.initcheck);
   read_number("LS_EMULATOR_DEVICES", result.devices, 0);
+  read_device(result.device);
   read_number("LS_EMULATOR_MEMORY", result.memory_bytes, 0);
   read_number("LS_EMULATOR_DRIVER", result.driver_version, 0);
   read_failure(result);
@@ -73,6 +85,12 @@ Settings read_settings() {
 }
 
 }  // namespace
+
+const Device* find_device(std::string_view name) {
+  const auto* const at = std::find_if(std::begin(kDevices), std::end(kDevices),
+                                      [&](const Device& device) { return device.name == name; });
+  return at == std::end(kDevices) ? nullptr : at;
+}
 
 const Settings& settings() {
   static const Settings result = read_settings();

@@ -3,11 +3,31 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <string>
+#include <string_view>
 
 namespace cuemu {
 
 enum class Order { kForward, kReverse, kRandom };
+
+/// What of a device decides which kernels can be launched, and how they are laid out.
+struct Device {
+  const char* name;
+  int major, minor;  // compute capability
+  int multiprocessors;
+  int threads;  // of a multiprocessor
+  // bytes of shared memory: of a multiprocessor, and the most of a block that asks for it
+  std::size_t shared, shared_block;
+};
+inline constexpr Device kDevices[] = {
+    {"t4", 7, 5, 40, 1024, std::size_t{64} << 10, std::size_t{64} << 10},
+    {"a100", 8, 0, 108, 2048, std::size_t{164} << 10, std::size_t{163} << 10},
+    {"rtx", 8, 9, 128, 1536, std::size_t{100} << 10, std::size_t{99} << 10},
+    {"h200", 9, 0, 132, 2048, std::size_t{228} << 10, std::size_t{227} << 10},
+};
+/// Bytes of shared memory: the most static of a block, and in all of one that asks for no more.
+inline constexpr std::size_t kPlainShared = std::size_t{48} << 10;
 
 struct Settings {
   Order order = Order::kRandom;
@@ -17,11 +37,15 @@ struct Settings {
   bool poison = false;
   bool initcheck = true;
   int devices = 1;
+  Device device = kDevices[std::size(kDevices) - 1];
   std::size_t memory_bytes = std::size_t{4} << 30;
   int driver_version = 13000;
   long fail_call = 0;   ///< 1-based number of the call that fails; 0: none
   int fail_error = -1;  ///< its error code; -1: what fits the call
 };
+
+/// The device of that name; null if there is none.
+const Device* find_device(std::string_view name);
 
 /// Read from the environment once. A value that cannot be read ends the process.
 const Settings& settings();

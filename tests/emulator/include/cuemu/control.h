@@ -28,6 +28,8 @@ void cuemu_set_fail_error(int error);
 /// Makes kernels come as PTX of an older architecture than the device's, which the driver compiles
 /// when it loads them; 0: as machine code.
 void cuemu_set_ptx(int on);
+/// Makes all devices such as LS_EMULATOR_DEVICE names, from now on; whether there is such a name.
+bool cuemu_set_device(const char* name);
 /// Allocations, streams, events, graphs and library handles that are alive: 0 when nothing leaked.
 long cuemu_live_objects();
 }
