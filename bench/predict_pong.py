@@ -26,7 +26,7 @@ L2_BANDWIDTH = (5.5e12, 7.8e12)  # bytes/s
 HOP = (2e-6, 1.3e-6)  # s, from one kernel of a graph to the next
 KERNELS = 13  # of an update
 BANKS = (0.4636, 0.2851)  # cycles a step and unit
-SHARE_UNITS = 7  # of a block of accumulate()
+SHARE_UNITS = 8  # of a block of accumulate()
 ROWS, PIXELS = 7430, 6400
 LITS, LIGHTS = 2.9, 2.5  # rows that light a pixel, pixels that a row lights: means
 FRAMES = 4  # of a step
@@ -37,7 +37,8 @@ MAX_STEPS = 16302  # of a game on tables
 RULES = [("restart(", 0), ("phi_[e][u] = phi_of", 0), ("StepNoise", 0), ("options.max_skip", 0), ("noise.", 0),
          ("return E::step(", 0), ("explore<", 0), ("greedy_action", 0), ("close_episode(", 0),
          ("random_words(stream, kPurpose", 0.25), ("carries |=", 0), ("carries = (carries", 0),
-         ("down |=", 0), ("for (down", 0), ("__ffs(static_cast<int>(carries))", 0), ("add_signed(carried", 0)]
+         ("down |=", 0), ("for (down", 0), ("__ffs(static_cast<int>(carries))", 0), ("add_signed(carried", 0),
+         ("add_to_rare_row<Share>(total", 0)]
 
 
 @dataclasses.dataclass
@@ -109,7 +110,7 @@ class Model:
         return max(walk, steps * bytes_per_step / self.machine.bandwidth[self.bound]), count / per_turn
 
     def accumulate(self, network, envs, steps):
-        count, busy, lone = self.loop(r"table_accumulate_kernel<ObjectPong, false>")
+        count, busy, lone = self.loop(r"table_accumulate_kernel<ObjectPong, 8, false>")
         slices = math.ceil(network.padded() / SHARE_UNITS)
         parts = max(1, self.machine.sms // slices)
         share = steps / parts  # of a block

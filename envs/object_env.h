@@ -31,6 +31,8 @@ concept ObjectEnv = requires(typename E::template State<I> state, typename Lanes
   // the first objects' rows are these first ones: few that many steps show, for a fast memory
   requires E::kNearObjects <= E::kObjects;
   requires E::kNearRows <= E::kRows;
+  // rows from here on are rare, and only the last object has them: a fast memory may leave them out
+  requires E::kNearRows <= E::kUsualRows&& E::kUsualRows <= E::kRows;
   requires E::kFrames >= 1;                         // of a step without options
   requires E::kMaxEpisodeFrames >= E::kFrames;      // beyond, other pictures may come
   requires E::kFrameLimit >= E::kMaxEpisodeFrames;  // of an episode, for those who draw

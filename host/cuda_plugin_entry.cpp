@@ -31,11 +31,22 @@ CudaProbe probe() {
 }
 
 std::string obstacle(int device, const char* name) {
-  if (cuda::find_operations(name) == nullptr && cuda::find_table_operations(name) == nullptr) {
+  const auto* const objects = cuda::find_table_operations(name);
+  if (cuda::find_operations(name) == nullptr && objects == nullptr) {
     return std::string("the plug-in has no environment '") + name + "'";
   }
+  int offered = 0;
   cudaError_t status = cudaSetDevice(device);
   if (status == cudaSuccess) status = cuda::check_architecture();
+  if (status == cudaSuccess) {
+    status = cudaDeviceGetAttribute(&offered, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+  }
+  // kernels of numbers need no more than every device has
+  if (status == cudaSuccess && objects != nullptr && offered < objects->least_shared) {
+    return std::string("the kernels of ") + name + " need " +
+           std::to_string(objects->least_shared) +
+           " bytes of shared memory a block, the device offers " + std::to_string(offered);
+  }
   if (status == cudaSuccess) return "";
   static_cast<void>(cudaGetLastError());
   const std::string reason = cuda::unavailable_reason(status);

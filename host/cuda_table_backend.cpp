@@ -13,7 +13,7 @@ namespace lockstep {
 namespace cuda {
 
 TableLaunchShape choose_table_shape(const Config& config, std::int64_t num_envs,
-                                    int multiprocessors) {
+                                    int multiprocessors, std::int32_t shared_bytes) {
   // Eight environments a warp load weights once for all of them; up to two groups a multiprocessor
   // half as many in twice the warps hide more of a step's latency. Counted, not measured.
   constexpr std::int64_t kFull = 2 * kGroup + 1;
@@ -23,6 +23,7 @@ TableLaunchShape choose_table_shape(const Config& config, std::int64_t num_envs,
   shape.envs_per_warp = num_envs >= kFull * multiprocessors ? 8 : 4;
   shape.gradient_block = kMaxGradientBlock;
   shape.multiprocessors = multiprocessors;
+  shape.shared_bytes = shared_bytes;
   return shape;
 }
 
@@ -98,7 +99,7 @@ PlayResult CudaTableBackend::play(const std::vector<float>& parameters, const Pl
   args.length = outcome.length;
   args.episodes = outcome.episodes;
   const cuda::TableLaunchShape launch =
-      cuda::choose_table_shape(config_, request.num_envs, multiprocessors_);
+      cuda::choose_table_shape(config_, request.num_envs, multiprocessors_, shared_bytes_);
   std::vector<float> layout(static_cast<std::size_t>(n));
   if (network) {
     to_table_layout(table_, parameters, layout.data());

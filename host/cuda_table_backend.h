@@ -15,9 +15,10 @@ namespace lockstep {
 
 namespace cuda {
 
-/// How a batch of `num_envs` is laid over the threads of a device with so many multiprocessors.
+/// How a batch of `num_envs` is laid over the threads of a device with so many multiprocessors, and
+/// so many bytes of shared memory that a block can have.
 TableLaunchShape choose_table_shape(const Config& config, std::int64_t num_envs,
-                                    int multiprocessors);
+                                    int multiprocessors, std::int32_t shared_bytes);
 
 /// TablePixels on the device.
 struct DevicePixels {

@@ -32,7 +32,7 @@ CudaTableBackend::Frame CudaTableBackend::make_frame() {
   rollout.policy.leak = leak_;
   rollout.record = empty_table_record({.num_envs = config_.envs, .T = rollout.T});
   choose_slots(a.episode_log, rollout.record.steps.groups, rollout.T, episodic);
-  launch_shape_ = cuda::choose_table_shape(config_, config_.envs, multiprocessors_);
+  launch_shape_ = cuda::choose_table_shape(config_, config_.envs, multiprocessors_, shared_bytes_);
   return {table_numbers(table_), episodic, &a.episode_log};
 }
 

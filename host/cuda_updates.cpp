@@ -58,6 +58,7 @@ CudaUpdates::CudaUpdates(const Config& config, const EnvironmentEntry& environme
   cuda_check(cudaGetDeviceProperties(&properties, tuning.device), "reading a device's properties");
   name_ = "cuda:" + std::to_string(tuning.device) + " " + properties.name;
   multiprocessors_ = std::max(1, properties.multiProcessorCount);
+  shared_bytes_ = static_cast<std::int32_t>(properties.sharedMemPerBlockOptin);
   tell_of_compilation();
   stream_ = cuda::make_stream();
   play_start_ = cuda::make_event();

@@ -169,6 +169,7 @@ class CudaUpdates : public Backend {
   const EnvironmentEntry* environment_;
   CudaTuning tuning_;
   int multiprocessors_ = 1;
+  std::int32_t shared_bytes_ = 0;  // the most a block can have
   std::string name_;
   PolicyShape shape_;
   UpdatePlan plan_;

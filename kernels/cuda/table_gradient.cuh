@@ -1,10 +1,12 @@
 // The sums A of a table policy's gradient: e_t - e_{t+1} of every step, added to the rows it shows.
 //
-// Mapping: a block takes kUnits units, of which it keeps the sums of all rows in shared memory, and
-// a part of the batch. Two lanes, half a warp apart, take an environment and a chunk of time, which
-// they walk backwards with e_{t+1} in registers: one has the even units, the other the odd ones.
-// Sums of such a pair of units lie side by side, pair by pair of all rows: a warp then adds 16 rows
-// a time, not 32, of games that often show the same one and would wait for each other.
+// Mapping: a block takes kUnits units, of which it keeps the sums of the usual rows in shared
+// memory, and a part of the batch: 8 units, or as many as the device has room for. What a step adds
+// to a rare row goes straight to global memory. Two lanes, half a warp apart, take an environment
+// and a chunk of time, which they walk backwards with e_{t+1} in registers: one has the even units,
+// the other the odd ones. Sums of such a pair of units lie side by side, pair by pair of all rows:
+// a warp then adds 16 rows a time, not 32, of games that often show the same one and would wait for
+// each other.
 //
 // Sums in shared memory have 32 bits and may wrap round: the addition that wraps sees it, by the
 // old value that it gets back, and carries 2^32 to the sums of 64 bits in global memory. So no
@@ -19,21 +21,19 @@
 
 namespace lockstep::cuda {
 
-/// What a block of accumulate() sums.
-template <class E>
+/// What a block of accumulate() sums in shared memory.
+template <class E, int kSharedUnits>
 struct TableShare {
-  static constexpr int kMostShared = 227 * 1024;  // bytes a block can have
-  static constexpr int kFit = kMostShared / static_cast<int>(sizeof(std::int32_t)) / E::kRows;
-  static constexpr int kUnits = kFit < 8 ? kFit : 8;
+  using Env = E;
+  static constexpr int kUnits = kSharedUnits;
   static constexpr int kPairs = (kUnits + 1) / 2;  // the last one may have an even unit alone
-  static constexpr int kNumbers = kUnits * E::kRows;
-  static constexpr int kShared = kNumbers * static_cast<int>(sizeof(std::int32_t));
-  static_assert(kUnits >= 1);
+  static constexpr int kNumbers = kUnits * E::kUsualRows;
+  static constexpr int kBytes = kNumbers * static_cast<int>(sizeof(std::int32_t));
 
   static LS_HD constexpr bool is_whole(int pair) { return 2 * pair + 1 < kUnits; }
   /// Where the sum of unit 2 pair + odd of a row is.
   static LS_HD constexpr int place(int pair, int row, int odd) {
-    return 2 * pair * E::kRows + (is_whole(pair) ? 2 * row + odd : row);
+    return 2 * pair * E::kUsualRows + (is_whole(pair) ? 2 * row + odd : row);
   }
 };
 
@@ -101,13 +101,12 @@ struct TableLane {
   int odd;           // 1: the odd units
 };
 
-/// Adds the lane's changes to the sums of one row; `carried` are the block's units of it in global
-/// memory.
-template <class E>
+/// Adds the lane's changes to the sums of one usual row; `carried` are the block's units of it in
+/// global memory.
+template <class Share>
 __device__ inline void add_to_row(std::int32_t* sums, int row,
-                                  const std::int32_t (&change)[TableShare<E>::kPairs],
+                                  const std::int32_t (&change)[Share::kPairs],
                                   unsigned long long* carried, const TableLane& lane) {
-  using Share = TableShare<E>;
   std::int32_t wrapped[Share::kPairs];  // negative: it has
   std::int32_t any_wrapped = 0;
   // a change of 0 is added too: to step over it would take longer
@@ -134,11 +133,24 @@ __device__ inline void add_to_row(std::int32_t* sums, int row,
   }
 }
 
+/// Adds them to the sums of a rare row: `sums` are the block's units of it in global memory.
+template <class Share>
+__device__ inline void add_to_rare_row(unsigned long long* sums,
+                                       const std::int32_t (&change)[Share::kPairs],
+                                       const TableLane& lane) {
+  LS_UNROLL
+  for (int p = 0; p < Share::kPairs; ++p) {
+    const int u = 2 * p + lane.odd;
+    if (u < lane.units) add_signed(sums + u, change[p]);
+  }
+}
+
 /// One walk of a lane: the steps of an environment in a chunk of time.
-template <class E, bool kLeaky>
+template <class Share, bool kLeaky>
 __device__ inline void accumulate_steps(const TableSteps& steps, const TableLane& lane,
                                         std::int32_t* sums) {
-  constexpr int kPairs = TableShare<E>::kPairs;
+  using E = typename Share::Env;
+  constexpr int kPairs = Share::kPairs;
   constexpr int k = E::kObjects;
   const TableUpdateArgs& args = steps.args;
   const std::int64_t padded = args.rollout.policy.shape.padded();
@@ -175,17 +187,22 @@ __device__ inline void accumulate_steps(const TableSteps& steps, const TableLane
     LS_UNROLL
     for (int i = 0; i < k; ++i) {
       if (now.row[i] == 0) continue;  // lights nothing
-      add_to_row<E>(sums, now.row[i], change, args.sums + now.row[i] * padded + lane.first, lane);
+      unsigned long long* const total = args.sums + now.row[i] * padded + lane.first;
+      if (i + 1 == k && now.row[i] >= E::kUsualRows) {
+        add_to_rare_row<Share>(total, change, lane);
+      } else {
+        add_to_row<Share>(sums, now.row[i], change, total, lane);
+      }
     }
   }
 }
 
 /// Block x sums the units of slice x mod slices over part x / slices of the batch.
-template <class E, bool kLeaky>
+template <class E, int kUnits, bool kLeaky>
 LS_KERNEL(kMaxGradientBlock)
 table_accumulate_kernel(const __grid_constant__ TableUpdateArgs args, int slices, int chunk) {
-  using Share = TableShare<E>;
-  LS_DYNAMIC_SHARED(std::int32_t, sums);  // [kUnits][R]
+  using Share = TableShare<E, kUnits>;
+  LS_DYNAMIC_SHARED(std::int32_t, sums);  // [kUnits][kUsualRows]
   if (args.state->stop != Stop::kRunning || !args.step->learn || args.totals->saturated != 0) {
     return;  // the whole grid
   }
@@ -208,7 +225,7 @@ table_accumulate_kernel(const __grid_constant__ TableUpdateArgs args, int slices
   const unsigned mine = threadIdx.x / kWarp * kGroup + threadIdx.x % kGroup;
   for (unsigned item = part * (blockDim.x / 2) + mine; item < items; item += stride) {
     const TableSteps steps(args, item % envs, static_cast<int>(item / envs * size), chunk);
-    if (steps.first < steps.end) accumulate_steps<E, kLeaky>(steps, lane, sums);
+    if (steps.first < steps.end) accumulate_steps<Share, kLeaky>(steps, lane, sums);
   }
   __syncthreads();
 
@@ -220,17 +237,10 @@ table_accumulate_kernel(const __grid_constant__ TableUpdateArgs args, int slices
   }
 }
 
-/// Adds e_t - e_{t+1} of every step to the rows that it shows: args.sums.
-///
-/// Shapes: reads quantised, quantised_leak, active and rows of the record, length [16 G]. Row 0 is
-///         left alone.
-/// Result: bitwise equal to the CPU's for every launch shape: integers
-/// Stream: asynchronous, after weigh()
-/// Errors: those of the launch
-template <class E>
-cudaError_t table_accumulate(const TableUpdateArgs& args, const TableLaunchShape& shape,
-                             cudaStream_t stream) {
-  using Share = TableShare<E>;
+template <class E, int kUnits>
+cudaError_t launch_accumulate(const TableUpdateArgs& args, const TableLaunchShape& shape,
+                              cudaStream_t stream) {
+  using Share = TableShare<E, kUnits>;
   const TableRecord& record = args.rollout.record;
   const int chunk = table_chunk(record);
   const int slices = (args.rollout.policy.shape.padded() + Share::kUnits - 1) / Share::kUnits;
@@ -241,14 +251,53 @@ cudaError_t table_accumulate(const TableUpdateArgs& args, const TableLaunchShape
   std::int64_t parts = shape.multiprocessors / slices;
   parts = parts > most ? most : parts;
   parts = parts < 1 ? 1 : parts;
-  const auto kernel = args.rollout.policy.leak == 0 ? table_accumulate_kernel<E, false>
-                                                    : table_accumulate_kernel<E, true>;
+  const auto kernel = args.rollout.policy.leak == 0 ? table_accumulate_kernel<E, kUnits, false>
+                                                    : table_accumulate_kernel<E, kUnits, true>;
   const cudaError_t status =
-      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, Share::kShared);
+      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, Share::kBytes);
   if (status != cudaSuccess) return status;
   return launch("table_accumulate", kernel, dim3(static_cast<unsigned>(slices * parts)),
-                dim3(static_cast<unsigned>(shape.gradient_block)), Share::kShared, stream, args,
+                dim3(static_cast<unsigned>(shape.gradient_block)), Share::kBytes, stream, args,
                 slices, chunk);
+}
+
+/// Numbers of units of a block, of which the first is taken that fits: what devices with 227, 163,
+/// 99 and 64 KiB of shared memory a block have room for, by Pong's 6,652 usual rows.
+template <int... kUnits>
+struct UnitChoices {};
+using BlockUnits = UnitChoices<8, 6, 3, 2>;
+
+/// Bytes of shared memory that a block needs at least.
+template <class E, int kUnits, int... kFewer>
+constexpr int least_accumulate_bytes(UnitChoices<kUnits, kFewer...>) {
+  if constexpr (sizeof...(kFewer) > 0) return least_accumulate_bytes<E>(UnitChoices<kFewer...>{});
+  return TableShare<E, kUnits>::kBytes;
+}
+
+template <class E, int kUnits, int... kFewer>
+cudaError_t accumulate_what_fits(const TableUpdateArgs& args, const TableLaunchShape& shape,
+                                 cudaStream_t stream, UnitChoices<kUnits, kFewer...>) {
+  if (TableShare<E, kUnits>::kBytes <= shape.shared_bytes) {
+    return launch_accumulate<E, kUnits>(args, shape, stream);
+  }
+  if constexpr (sizeof...(kFewer) > 0) {
+    return accumulate_what_fits<E>(args, shape, stream, UnitChoices<kFewer...>{});
+  }
+  return cudaErrorInvalidValue;
+}
+
+/// Adds e_t - e_{t+1} of every step to the rows that it shows: args.sums.
+///
+/// Shapes: reads quantised, quantised_leak, active and rows of the record, length [16 G]. Row 0 is
+///         left alone.
+/// Result: bitwise equal to the CPU's for every launch shape: integers
+/// Stream: asynchronous, after weigh()
+/// Errors: those of the launch; cudaErrorInvalidValue with less shared memory than
+///         TableOperations::least_shared
+template <class E>
+cudaError_t table_accumulate(const TableUpdateArgs& args, const TableLaunchShape& shape,
+                             cudaStream_t stream) {
+  return accumulate_what_fits<E>(args, shape, stream, BlockUnits{});
 }
 
 }  // namespace lockstep::cuda

@@ -23,12 +23,22 @@ cudaError_t table_rollout(const TableUpdateArgs& args, const TableLaunchShape& s
   return play_table<E>(table_play(args), shape, stream);
 }
 
+/// For networks of every size.
+template <class E>
+constexpr std::int32_t least_table_shared() {
+  constexpr int kPlay = least_rollout_bytes<E>(), kSums = least_accumulate_bytes<E>(BlockUnits{});
+  return kPlay > kSums ? kPlay : kSums;
+}
+
 }  // namespace lockstep::cuda
 
-#define LS_INSTANTIATE_CUDA_TABLES(name, Type)                                                  \
-  namespace lockstep::cuda {                                                                    \
-  extern const TableOperations tables_##name;                                                   \
-  const TableOperations tables_##name = {                                                       \
-      Type::kName, table_play_all<Type>,   table_rollout<Type>, table_returns,  table_baseline, \
-      table_weigh, table_accumulate<Type>, table_finish,        table_optimise, table_build};   \
+#define LS_INSTANTIATE_CUDA_TABLES(name, Type)                                             \
+  namespace lockstep::cuda {                                                               \
+  extern const TableOperations tables_##name;                                              \
+  const TableOperations tables_##name = {Type::kName,          least_table_shared<Type>(), \
+                                         table_play_all<Type>, table_rollout<Type>,        \
+                                         table_returns,        table_baseline,             \
+                                         table_weigh,          table_accumulate<Type>,     \
+                                         table_finish,         table_optimise,             \
+                                         table_build};                                     \
   }

@@ -21,6 +21,7 @@ struct TableLaunchShape {
   std::int32_t envs_per_warp;    // of a rollout: 1, 2, 4 or 8
   std::int32_t gradient_block;   // of accumulate(): a multiple of 32, at most kMaxGradientBlock
   std::int32_t multiprocessors;  // of the device
+  std::int32_t shared_bytes;     // of shared memory, the most a block can have
 };
 inline constexpr int kMaxGradientBlock = 1024;
 
@@ -84,7 +85,8 @@ struct TableBuildArgs {
 
 /// Launchers return the error of the launch, cudaSuccess if none. Shapes were checked by the host.
 struct TableOperations {
-  const char* name;  // of the environment
+  const char* name;           // of the environment
+  std::int32_t least_shared;  // TableLaunchShape::shared_bytes with which all can be launched
   /// Plays with args.stream as given: evaluation.
   cudaError_t (*play)(const TableRolloutArgs& args, const TableLaunchShape& shape, cudaStream_t);
   /// Plays the update's rollout, and writes the episode log of its slot.

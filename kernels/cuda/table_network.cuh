@@ -10,7 +10,8 @@
 namespace lockstep::cuda {
 namespace table {
 
-/// Most floats of near rows: 175 KiB, which leave a multiprocessor room for little else.
+/// Most floats of near rows of any device: 175 KiB, which leave a multiprocessor room for little
+/// else.
 inline constexpr int kMostNear = 256 * 175;
 
 /// What the network of a warp keeps in shared memory.

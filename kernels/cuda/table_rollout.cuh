@@ -7,8 +7,7 @@
 // a row is one line, and a vote of the lanes is a word of activity bits. A butterfly with strides
 // 1, 2, 4, 8, 16, which halves the environments while there are several, is the logit's tree and
 // leaves each logit in the lanes that play with it. The rows of the bats are in shared memory where
-// they fit, those of the ball are read from L2. A block plays whole groups of the record and is
-// alone on its multiprocessor.
+// they fit, those of the ball come from L2. A block plays whole groups and has a multiprocessor.
 // Read per step and environment: a row of 4 Hp bytes from L2. Written: 11.5 bytes and 4 for each
 // 32 units; bits leave through rings in shared memory, 16 steps at a time.
 // Limiter: latency, with two warps a scheduler, and issue. Instructions of a warp for a step of all
@@ -22,9 +21,10 @@
 //
 // budget: table::table_rollout_kernel<.*, 0, false, false, 8> registers<=80 spills<=0 stack<=64
 // budget: table::table_rollout_kernel<.*, 2, .*> registers<=168 spills<=0 stack<=64 around<=1460
-// budget: table::table_rollout_kernel<.*, 7, .*, 4> registers<=168 spills<=0 stack<=64 around<=1580
+// budget: table::.*<.*, 7, .*, true, 4> registers<=168 spills<=0 stack<=64 around<=1580
+// budget: table::.*<.*, 7, .*, false, 4> registers<=128 spills<=16 stack<=72 around<=1580
 // budget: table::table_rollout_kernel<.*, 7, .*, 8> registers<=240 spills<=0 stack<=64 around<=2140
-// budget: table::table_rollout_kernel<.*, 8, .*, 4> registers<=168 spills<=0 stack<=64 around<=1900
+// budget: table::table_rollout_kernel<.*, 8, .*, 4> registers<=168 spills<=0 stack<=64 around<=1930
 // budget: table::table_rollout_kernel<.*, 8, .*, 8> registers<=255 spills<=0 stack<=64 around<=2300
 // budget: table::table_rollout_kernel<.*, 16, .*> registers<=255 spills<=0 stack<=64 around<=2940
 // budget: table::table_rollout_kernel<.*, 32, .*> registers<=255 spills<=0 stack<=64 around<=2940
@@ -157,15 +157,22 @@ class WarpPlayer {
   LaneEpisode episode_;
 };
 
+/// What a block keeps in shared memory beside the near rows.
+template <class Player, int kMostWarps, int kEnvs>
+struct BlockScratch {
+  typename Player::Scratch scratch[kMostWarps];
+  TableBits<kEnvs> bits;
+  std::int32_t ends[kMostWarps];  // of the groups' records
+};
+
 template <class E, bool kLeaky, int kUnits, bool kWhole, bool kNear, int kEnvs>
 LS_KERNEL((kWarps<kUnits, kEnvs> * kWarp))
 table_rollout_kernel(const __grid_constant__ TablePlay play) {
   constexpr int kWarpsPerGroup = kGroup / kEnvs;
   LS_DYNAMIC_SHARED(float, near_rows);
   using Player = WarpPlayer<E, kLeaky, kUnits, kWhole, kNear, kEnvs>;
-  LS_SHARED(scratch, typename Player::Scratch[kWarps<kUnits, kEnvs>]);
-  LS_SHARED(bits, TableBits<kEnvs>);
-  LS_SHARED(ends, std::int32_t[kWarps<kUnits, kEnvs>]);
+  LS_SHARED(block, BlockScratch<Player, kWarps<kUnits, kEnvs>, kEnvs>);
+  TableBits<kEnvs>& bits = block.bits;
   if (play.state != nullptr && play.state->stop != Stop::kRunning) return;  // the whole grid
   const TableRolloutArgs& args = play.rollout;
   const bool recording = args.record.steps.groups > 0;
@@ -179,11 +186,11 @@ table_rollout_kernel(const __grid_constant__ TablePlay play) {
   const std::int64_t all = (args.num_envs + kGroup - 1) / kGroup;
   const std::int64_t first = std::int64_t{blockIdx.x} * per_block;
   const int groups = static_cast<int>(all - first < per_block ? all - first : per_block);
-  if (static_cast<int>(threadIdx.x) < per_block) ends[threadIdx.x] = 0;
+  if (static_cast<int>(threadIdx.x) < per_block) block.ends[threadIdx.x] = 0;
   __syncthreads();
 
   Player player(play, static_cast<std::uint32_t>(first * kGroup + warp_in_block() * kEnvs),
-                near_rows, scratch[warp_in_block()]);
+                near_rows, block.scratch[warp_in_block()]);
   bool playing = player.playing();
   int end = 0;  // of the steps this warp has played
   for (int from = 0; from < args.T; from += kTableRing) {
@@ -204,27 +211,24 @@ table_rollout_kernel(const __grid_constant__ TablePlay play) {
   }
 
   if (!recording) return;
-  if (lane_index() == 0) atomicMax(ends + warp_in_block() / kWarpsPerGroup, end);
+  if (lane_index() == 0) atomicMax(block.ends + warp_in_block() / kWarpsPerGroup, end);
   __syncthreads();
   if (static_cast<int>(threadIdx.x) < groups) {
-    args.record.steps.steps[first + threadIdx.x] = ends[threadIdx.x];
+    args.record.steps.steps[first + threadIdx.x] = block.ends[threadIdx.x];
   }
 }
 
 /// Launches with a warp for kEnvs environments, one block on a multiprocessor as long as that holds
 /// them. Stream: asynchronous on `stream`.
-template <class E, int kUnits, bool kWhole, int kEnvs>
-cudaError_t launch_rollout(const TablePlay& play, int multiprocessors, cudaStream_t stream) {
+template <class E, int kUnits, bool kWhole, bool kNear, int kEnvs>
+cudaError_t launch_kernel(const TablePlay& play, int multiprocessors, int bytes,
+                          cudaStream_t stream) {
   constexpr int kWarpsPerGroup = kGroup / kEnvs;
   constexpr std::int64_t kMostGroups = kWarps<kUnits, kEnvs> / kWarpsPerGroup;
-  constexpr int kFloats = kUnits * kWarp * E::kNearRows;
-  constexpr bool kNear = kFloats > 0 && kFloats <= kMostNear;
   const TableView& policy = play.rollout.policy;
   const auto kernel = policy.leak == 0
                           ? table_rollout_kernel<E, false, kUnits, kWhole, kNear, kEnvs>
                           : table_rollout_kernel<E, (kUnits > 0), kUnits, kWhole, kNear, kEnvs>;
-  const int bytes =
-      kNear ? static_cast<int>(sizeof(float)) * E::kNearRows * policy.shape.padded() : 0;
   const cudaError_t status =
       cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
   if (status != cudaSuccess) return status;
@@ -238,12 +242,61 @@ cudaError_t launch_rollout(const TablePlay& play, int multiprocessors, cudaStrea
                 static_cast<std::size_t>(bytes), stream, play);
 }
 
+/// Bytes of the near rows of a policy of Hp = `padded` units.
+template <class E>
+constexpr int near_bytes(int padded) {
+  return static_cast<int>(sizeof(float)) * E::kNearRows * padded;
+}
+/// Bytes of shared memory of a block with near rows.
+template <class E, int kUnits, int kEnvs>
+constexpr int block_bytes(int padded) {
+  using Player = WarpPlayer<E, false, kUnits, false, true, kEnvs>;
+  return near_bytes<E>(padded) +
+         static_cast<int>(sizeof(BlockScratch<Player, kWarps<kUnits, kEnvs>, kEnvs>));
+}
+
+/// The widest network whose near rows every device has room for, and its environments a warp.
+inline constexpr int kSmallUnits = 2, kSmallEnvs = 8;
+
+/// Launches with the near rows in shared memory, or without where the device has no room for them:
+/// then for four environments a warp at most, whose rows have registers to be loaded ahead to.
+template <class E, int kUnits, bool kWhole, int kEnvs>
+cudaError_t launch_rollout(const TablePlay& play, const TableLaunchShape& shape,
+                           cudaStream_t stream) {
+  constexpr int kFloats = kUnits * kWarp * E::kNearRows;
+  constexpr bool kNear = kFloats > 0 && kFloats <= kMostNear;
+  const int places = shape.multiprocessors > 0 ? shape.multiprocessors : 1;
+  if constexpr (kNear) {
+    const int padded = play.rollout.policy.shape.padded();
+    if (block_bytes<E, kUnits, kEnvs>(padded) <= shape.shared_bytes) {
+      return launch_kernel<E, kUnits, kWhole, true, kEnvs>(play, places, near_bytes<E>(padded),
+                                                           stream);
+    }
+  }
+  if constexpr (kNear && kUnits <= kSmallUnits) {
+    return cudaErrorInvalidValue;
+  } else if constexpr (kNear) {
+    // seven words of units are Pong's usual network; others share a kernel
+    return launch_kernel < E, kUnits, kWhole && kUnits == 7, false, 4 > (play, places, 0, stream);
+  } else {
+    return launch_kernel<E, kUnits, kWhole, false, kEnvs>(play, places, 0, stream);
+  }
+}
+
 }  // namespace table
+
+/// Bytes of shared memory that a block needs at least.
+template <class E>
+constexpr int least_rollout_bytes() {
+  using namespace table;
+  return block_bytes<E, kSmallUnits, kSmallEnvs>(kSmallUnits * kWarp);
+}
 
 inline constexpr int kMaxTableHidden = 1024;
 
 /// Plays. Stream: asynchronous on `stream`. Errors: of the launch, and cudaErrorInvalidValue for a
-/// policy of more than kMaxTableHidden units.
+/// policy of more than kMaxTableHidden units, or with less shared memory than
+/// TableOperations::least_shared.
 ///
 /// shape: envs_per_warp 8, or fewer: then 4 as long as one block a multiprocessor can hold all;
 /// wide networks have no room for as many. A block has as many threads as the multiprocessors leave
@@ -255,20 +308,22 @@ cudaError_t play_table(const TablePlay& play, const TableLaunchShape& shape, cud
   const int places = shape.multiprocessors > 0 ? shape.multiprocessors : 1;
   constexpr int kFew = 4 * kWarps<7, 4>;  // environments of a block
   const bool many = shape.envs_per_warp == 8 || play.rollout.num_envs > std::int64_t{kFew} * places;
-  if (play.rollout.random_policy) return launch_rollout<E, 0, false, 8>(play, places, stream);
+  if (play.rollout.random_policy) return launch_rollout<E, 0, false, 8>(play, shape, stream);
   if (units == 7) {
-    return many ? launch_rollout<E, 7, true, 8>(play, places, stream)
-                : launch_rollout<E, 7, true, 4>(play, places, stream);
+    return many ? launch_rollout<E, 7, true, 8>(play, shape, stream)
+                : launch_rollout<E, 7, true, 4>(play, shape, stream);
   }
   if (units == 8) {
-    return many ? launch_rollout<E, 8, true, 8>(play, places, stream)
-                : launch_rollout<E, 8, true, 4>(play, places, stream);
+    return many ? launch_rollout<E, 8, true, 8>(play, shape, stream)
+                : launch_rollout<E, 8, true, 4>(play, shape, stream);
   }
-  if (units == 16) return launch_rollout<E, 16, true, 4>(play, places, stream);
-  if (units <= 2) return launch_rollout<E, 2, false, 8>(play, places, stream);
-  if (units < 8) return launch_rollout<E, 8, false, 4>(play, places, stream);
-  if (units < 16) return launch_rollout<E, 16, false, 4>(play, places, stream);
-  if (units <= 32) return launch_rollout<E, 32, false, 2>(play, places, stream);
+  if (units == 16) return launch_rollout<E, 16, true, 4>(play, shape, stream);
+  if (units <= kSmallUnits) {
+    return launch_rollout<E, kSmallUnits, false, kSmallEnvs>(play, shape, stream);
+  }
+  if (units < 8) return launch_rollout<E, 8, false, 4>(play, shape, stream);
+  if (units < 16) return launch_rollout<E, 16, false, 4>(play, shape, stream);
+  if (units <= 32) return launch_rollout<E, 32, false, 2>(play, shape, stream);
   return cudaErrorInvalidValue;
 }
 

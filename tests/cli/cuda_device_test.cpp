@@ -128,6 +128,38 @@ TEST_F(CudaDeviceTest, ADeviceThatCannotBeHadExitsWith3AndTheReason) {
             "3 --device cuda:9: there are 3 devices, cuda:0 to cuda:2");
 }
 
+TEST_F(CudaDeviceTest, GamesAreTheSameOnDevicesOfAllSizes) {
+  const auto rollout = [&](const char* env, const std::string& file, const std::string& device,
+                           const Words& settings) {
+    EXPECT_EQ(
+        run({"rollout", env, "--envs", "17", "--steps", "12", "--device", device, "--save", file},
+            settings)
+            .code,
+        0);
+    return test::slurp(folder_ / file);
+  };
+  for (const char* const env : {"pong", "cartpole"}) {
+    const std::string want = rollout(env, "cpu.npz", "cpu", {});
+    for (const char* const kind : {"t4", "rtx", "a100", "h200"}) {
+      const std::string setting = std::string("LS_EMULATOR_DEVICE=") + kind;
+      EXPECT_EQ(rollout(env, "cuda.npz", "cuda", {setting}), want) << env << " on " << kind;
+    }
+  }
+}
+
+TEST_F(CudaDeviceTest, KernelsWithoutRoomOnADeviceAreAnObstacle) {
+  const Words little = {"LS_EMULATOR_SHARED=49152"};
+  EXPECT_THAT(
+      error({"train", "pong", "--device", "cuda"}, little),
+      MatchesRegex("3 --device cuda: the kernels of pong need [0-9]+ bytes of shared memory "
+                   "a block, the device offers 49152"));
+  const ProcessResult fallback =
+      run({"rollout", "pong", "--envs", "1", "--steps", "1", "--device", "auto"}, little);
+  EXPECT_EQ(fallback.code, 0);
+  EXPECT_THAT(fallback.err, HasSubstr("no usable GPU (the kernels of pong need "));
+  EXPECT_EQ(run(train("cuda", "r", {"--updates", "1"}), little).code, 0);
+}
+
 TEST_F(CudaDeviceTest, ADeviceThatIsTooSmallExitsWith9) {
   EXPECT_THAT(error(train("cuda", "r", {"--updates", "1"}), {"LS_EMULATOR_MEMORY=100000"}),
               MatchesRegex("9 out of device memory: wanted [0-9]+ bytes, [0-9]+ of 100000 free; "

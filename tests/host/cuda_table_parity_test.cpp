@@ -8,6 +8,7 @@
 #include "host/options.h"
 #include "host/table_backend.h"
 #include "tests/support/cuda_backends.h"
+#include "tests/support/cuda_devices.h"
 
 namespace lockstep {
 namespace {
@@ -95,6 +96,15 @@ TEST(CudaTableBackend, LearnsInEverySizeOfNetworkAndBatch) {
   for (const std::int64_t envs : {1, 16, 17, 100}) {
     SCOPED_TRACE(envs);
     expect_same(short_config(envs, 16), {kRates, 2});
+  }
+}
+
+// Kernels hold what a device has shared memory for: rows of the usual network, units of a block.
+TEST(CudaTableBackend, LearnsTheSameOnEveryDevice) {
+  for (const test::DeviceKind& kind : test::kDeviceKinds) {
+    SCOPED_TRACE(kind.name);
+    const test::DeviceOfKind device(kind);
+    expect_same(short_config(17, 200), {kRates, 1});
   }
 }
 

@@ -154,7 +154,34 @@ TEST(CudaTableAccumulate, EqualsTheCpusForEveryNumberOfUnits) {
   }
 }
 
-// Sums far beyond 32 bits, in either direction and back, and rows that everybody adds to.
+// A device with less shared memory sums fewer units a block.
+TEST(CudaTableAccumulate, EqualsTheCpusOnEveryDevice) {
+  for (const DeviceKind& kind : kDeviceKinds) {
+    const DeviceOfKind device(kind);
+    SCOPED_TRACE(kind.name);
+    for (const float leak : {0.0f, 0.01f}) {
+      LearnCase c;
+      c.hidden = 40;
+      c.leak = leak;
+      c.launch.shared_bytes = device.shared_bytes();
+      expect_accumulated(c);
+    }
+  }
+}
+
+TEST(CudaTableAccumulate, IsRefusedWithLessSharedMemoryThanItNeeds) {
+  CudaTableUpdate u{LearnCase{}};
+  cuda::TableLaunchShape launch = u.settings().launch;
+  constexpr int kLeast = cuda::least_accumulate_bytes<ObjectPong>(cuda::BlockUnits{});
+  launch.shared_bytes = kLeast - 1;
+  EXPECT_EQ(cuda::table_accumulate<ObjectPong>(u.args, launch, nullptr), cudaErrorInvalidValue);
+  launch.shared_bytes = kLeast;
+  EXPECT_EQ(cuda::table_accumulate<ObjectPong>(u.args, launch, nullptr), cudaSuccess);
+  wait_for_device();
+}
+
+// Sums far beyond 32 bits, in either direction and back, and rows that everybody adds to:
+// usual ones, the last of them among them, and rare ones.
 TEST(CudaTableAccumulate, CarriesWhatDoesNotFitInto32Bits) {
   for (const float leak : {0.0f, 0.5f}) {
     LearnCase c;
@@ -162,6 +189,8 @@ TEST(CudaTableAccumulate, CarriesWhatDoesNotFitInto32Bits) {
     c.leak = leak;
     c.envs = 33;
     c.launch.gradient_block = 256;
+    const DeviceOfKind device(leak == 0 ? kUsualDevice : kDeviceKinds[1]);  // an odd unit
+    c.launch.shared_bytes = device.shared_bytes();
     CudaTableUpdate u(c);
     u.estimate();
     u.weigh();
@@ -183,8 +212,10 @@ TEST(CudaTableAccumulate, CarriesWhatDoesNotFitInto32Bits) {
             r.w[1] ^ (even ? 0x0ff0ff0fu : 0u);
       }
       for (int i = 0; i < 3; ++i) {  // few rows, 0 among them
-        run.shown[(step * 3 + i) * kGroup + lane] =
-            static_cast<std::uint16_t>((even ? 0u : 2u) + (r.w[2] >> (8 * i)) % 3u);
+        std::uint32_t row = (even ? 0u : 2u) + (r.w[2] >> (8 * i)) % 3u;
+        if (i == 2 && t % 5 == 0) row = ObjectPong::kUsualRows - 1 + row;
+        if (i == 2 && t % 15 == 3) row = ObjectPong::kRows - 1;
+        run.shown[(step * 3 + i) * kGroup + lane] = static_cast<std::uint16_t>(row);
       }
       run.used[env] = run.length[env];
     });

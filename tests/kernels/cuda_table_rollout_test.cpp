@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tests/support/cuda_devices.h"
 #include "tests/support/cuda_table_rollouts.h"
 
 namespace lockstep::test {
@@ -28,18 +29,20 @@ void expect_equal(const TableCase& c, int multiprocessors = kManyPlaces) {
   SCOPED_TRACE(name_of(c) << ", " << kEnvs << " a warp, multiprocessors " << multiprocessors);
   const TableRollouts rollouts(c);
   ASSERT_EQ((cuda::table::launch_rollout<ObjectPong, kUnits, kWhole, kEnvs>(
-                cuda::table_play(rollouts.args), multiprocessors, nullptr)),
+                cuda::table_play(rollouts.args),
+                {256, kEnvs, 256, multiprocessors, offered_shared_bytes()}, nullptr)),
             cudaSuccess);
   wait_for_device();
   rollouts.expect_equal();
 }
 
 /// Plays with the mapping that play_table() picks.
-void expect_equal_as_picked(const TableCase& c, int envs_per_warp = 8) {
-  SCOPED_TRACE(name_of(c) << ", asked for " << envs_per_warp << " a warp");
+void expect_equal_as_picked(const TableCase& c, int envs_per_warp = 8,
+                            int shared = offered_shared_bytes()) {
+  SCOPED_TRACE(name_of(c) << ", asked for " << envs_per_warp << " a warp, shared " << shared);
   const TableRollouts rollouts(c);
   ASSERT_EQ((cuda::play_table<ObjectPong>(cuda::table_play(rollouts.args),
-                                          {256, envs_per_warp, 256, 2}, nullptr)),
+                                          {256, envs_per_warp, 256, 2, shared}, nullptr)),
             cudaSuccess);
   wait_for_device();
   rollouts.expect_equal();
@@ -98,7 +101,8 @@ TEST(CudaTableRollout, RefusesMoreUnitsThanItHasRegistersFor) {
   TableRolloutArgs args{};
   args.num_envs = 1;
   args.policy.shape = {ObjectPong::kPixels, ObjectPong::kRows, ObjectPong::kObjects, 1025};
-  EXPECT_EQ((cuda::play_table<ObjectPong>(cuda::table_play(args), {256, 8, 256, 2}, nullptr)),
+  EXPECT_EQ((cuda::play_table<ObjectPong>(cuda::table_play(args),
+                                          {256, 8, 256, 2, offered_shared_bytes()}, nullptr)),
             cudaErrorInvalidValue);
 }
 
@@ -227,9 +231,9 @@ TEST(CudaTableRollout, LogsTheEpisodesOfAnUpdate) {
     c.episodic = episodic;
     const TableRollouts rollouts(c);
     const Training training(rollouts, cuda::Stop::kRunning);
-    ASSERT_EQ(
-        (cuda::play_table<ObjectPong>(cuda::table_play(training.args), {256, 8, 256, 2}, nullptr)),
-        cudaSuccess);
+    ASSERT_EQ((cuda::play_table<ObjectPong>(cuda::table_play(training.args),
+                                            {256, 8, 256, 2, offered_shared_bytes()}, nullptr)),
+              cudaSuccess);
     wait_for_device();
     rollouts.expect_equal();
     const auto count = training.count.download(), length = training.length.download();
@@ -261,12 +265,43 @@ TEST(CudaTableRollout, LogsTheEpisodesOfAnUpdate) {
 TEST(CudaTableRollout, DoesNothingOnceUpdatesHaveStopped) {
   const TableRollouts rollouts({});
   const Training training(rollouts, cuda::Stop::kSaturated);
-  ASSERT_EQ(
-      (cuda::play_table<ObjectPong>(cuda::table_play(training.args), {256, 8, 256, 2}, nullptr)),
-      cudaSuccess);
+  ASSERT_EQ((cuda::play_table<ObjectPong>(cuda::table_play(training.args),
+                                          {256, 8, 256, 2, offered_shared_bytes()}, nullptr)),
+            cudaSuccess);
   wait_for_device();
   for (const std::int32_t n : training.count.download()) EXPECT_EQ(n, -7);
   rollouts.expect_untouched();
+}
+
+// The near rows of 200 and 256 units do not fit everywhere; those of 80 are as many as of 256.
+TEST(CudaTableRollout, PlaysWithTheSharedMemoryOfEveryDevice) {
+  for (const DeviceKind& kind : kDeviceKinds) {
+    const DeviceOfKind device(kind);
+    SCOPED_TRACE(kind.name);
+    for (const int hidden : {16, 80, 200, 256, 512}) {
+      TableCase c;
+      c.hidden = hidden;
+      c.envs = 17;
+      c.T = 6;
+      c.leak = hidden == 256 ? 0.01f : 0;
+      expect_equal_as_picked(c, 8, device.shared_bytes());
+    }
+  }
+}
+
+TEST(CudaTableRollout, IsRefusedWithLessSharedMemoryThanItNeeds) {
+  TableCase c;
+  c.hidden = 64;  // the most whose near rows every device has room for
+  const TableRollouts rollouts(c);
+  const auto play = [&](int shared) {
+    return cuda::play_table<ObjectPong>(cuda::table_play(rollouts.args), {256, 8, 256, 2, shared},
+                                        nullptr);
+  };
+  constexpr int kLeast = cuda::least_rollout_bytes<ObjectPong>();
+  EXPECT_EQ(play(kLeast - 1), cudaErrorInvalidValue);
+  EXPECT_EQ(play(kLeast), cudaSuccess);
+  wait_for_device();
+  rollouts.expect_equal();
 }
 
 }  // namespace

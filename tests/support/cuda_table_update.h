@@ -10,7 +10,7 @@
 
 #include "kernels/cuda/table_launchers.h"
 #include "kernels/table_plan.h"
-#include "tests/support/cuda_array.h"
+#include "tests/support/cuda_devices.h"
 #include "tests/support/table_reference.h"
 
 namespace lockstep::test {
@@ -34,7 +34,7 @@ struct LearnCase {
   bool sample_std = false;
   OptimizerPlan optimizer = kAdam;
   int bits_dropped = 0;
-  cuda::TableLaunchShape launch{64, 1, 96, 1};
+  cuda::TableLaunchShape launch{64, 1, 96, 1, offered_shared_bytes()};
 };
 
 inline std::string text_of(const LearnCase& c) {
