@@ -5,16 +5,18 @@
 // Mapping: lane r of a group of eight owns partial sum r of the logit, its units in registers for
 // the whole launch; the sums meet in a butterfly with strides 1, 2, 4, which is the tree of
 // policy.h. A group plays two environments, so that a warp's eight fill one byte of the record's
-// words; everything but the network is computed by all eight lanes alike. The random words are
-// drawn once in 16 steps, two lanes per counter, and handed round.
+// words: lane r the game of environment r mod 2, like the other lanes of its parity. Its own units
+// serve both, so neighbours exchange observations before the network, and after it each gives the
+// other the partial that it has no game for: that exchange is the butterfly's stride 1. The random
+// words are drawn once in 16 steps, a lane per counter, and handed round.
 // Written per step and environment: as in rollout.cuh, bits by three lanes, a byte each.
-// Limiter: latency of the chain observation, network, butterfly, exp, division, state; about 440
+// Limiter: latency of the chain observation, network, butterfly, exp, division, state; about 360
 // instructions of a warp per step of its eight environments with 128 units, 198 of them the
 // network. Registers: a warp or two of every scheduler are all there is to run.
 //
-// budget: lanes8::rollout_lanes8_kernel<CartPole, .*, 16> registers<=224 spills<=0 loop<=840 per=8
-// budget: lanes8::rollout_lanes8_kernel<CartPole, .*, 8> registers<=176 spills<=0 loop<=740 per=8
-// budget: lanes8::rollout_lanes8_kernel<CartPole, .*, 4> registers<=128 spills<=0 loop<=700 per=8
+// budget: lanes8::rollout_lanes8_kernel<CartPole, .*, 16> registers<=184 spills<=0 loop<=570 per=8
+// budget: lanes8::rollout_lanes8_kernel<CartPole, .*, 8> registers<=120 spills<=0 loop<=480 per=8
+// budget: lanes8::rollout_lanes8_kernel<CartPole, .*, 4> registers<=96 spills<=0 loop<=425 per=8
 #pragma once
 
 #include "kernels/choose_action.h"
@@ -62,18 +64,19 @@ __device__ inline void load_units(const PolicyView<float>& policy, int r,
   }
 }
 
-/// Where a lane writes the record of its environments.
+/// Where a lane writes the record of its environment.
 struct LaneRecord {
   const Record<float>& record;
   std::int64_t step;   // of the group, at t = 0, in steps from the start of the record
-  int place;           // of the first of two environments within the group
-  int r;               // lane of the environment
+  int place;           // of the environment within the group
+  int r;               // lane of the pair of environments
   std::uint8_t* bits;  // lanes 0 .. 2: byte of step 0 in the words of action, ends; else null
 
   __device__ LaneRecord(const Record<float>& to, std::int64_t first)
       : record(to),
         step(first / kGroup * to.T),
-        place(static_cast<int>(first % kGroup) + lane_index() / kLanes * kPair),
+        place(static_cast<int>(first % kGroup) + lane_index() / kLanes * kPair +
+              lane_index() % kPair),
         r(lane_index() % kLanes) {
     std::uint16_t* const words = lane_index() == 0   ? to.action_bits
                                  : lane_index() == 1 ? to.terminated
@@ -83,27 +86,30 @@ struct LaneRecord {
                ? nullptr
                : reinterpret_cast<std::uint8_t*>(words + step) + first % kGroup / kEnvs;
   }
-  /// Field f of `fields` of environment e; written by lane r == e alone.
+  /// Whether the lane is the one that writes what its environment does.
+  __device__ bool writes() const { return r < kPair; }
+  /// Field f of `fields` of step t.
   template <class T>
-  __device__ void set(T* field, int e, int t, int fields, int f, T value) const {
-    if (r == e) field[((step + t) * fields + f) * kGroup + place + e] = value;
+  __device__ void set(T* field, int t, int fields, int f, T value) const {
+    if (writes()) field[((step + t) * fields + f) * kGroup + place] = value;
   }
-  /// Stores step t of the bits; `mine` has bit 2 kind + e.
-  __device__ void set_bits(int t, std::uint32_t mine) const {
+  /// Stores step t of the bits, of which a lane votes for one kind: lanes 2 n and 2 n + 1 kind n.
+  __device__ void set_bits(int t, bool action, bool terminated, bool truncated) const {
+    const int kind = r / kPair;
+    const bool mine = kind == 0 ? action : kind == 1 ? terminated : truncated;
     // byte q of the vote: the bits of lane group q, lane r bit r; lane n takes kind n of all groups
-    const std::uint32_t vote = __ballot_sync(kAllLanes, ((mine >> r) & 1u) != 0);
+    const std::uint32_t vote = __ballot_sync(kAllLanes, mine);
     const std::uint32_t pairs = (vote >> (kPair * (lane_index() % kLanes))) & 0x03030303u;
     // moves the four pairs side by side into the top byte; no two terms share a bit
     if (bits != nullptr) bits[2 * t] = static_cast<std::uint8_t>((pairs * 0x01041040u) >> 24);
   }
 };
 
-/// The word of step t, of those drawn at t - t % 16, of environment e of the lane's group.
-__device__ inline std::uint32_t word_of_step(const PhiloxWords<std::uint32_t>& words, int t,
-                                             int e) {
+/// The word of step t, of those drawn at t - t % 16, of the lane's environment.
+__device__ inline std::uint32_t word_of_step(const PhiloxWords<std::uint32_t>& words, int t) {
   const std::uint32_t even = (t & 2) != 0 ? words.w[2] : words.w[0];
   const std::uint32_t odd = (t & 2) != 0 ? words.w[3] : words.w[1];
-  const int drawn_by = lane_index() / kLanes * kLanes + t / 4 % 4 * kPair + e;
+  const int drawn_by = lane_index() / kLanes * kLanes + t / 4 % 4 * kPair + lane_index() % kPair;
   return __shfl_sync(kAllLanes, (t & 1) != 0 ? odd : even, drawn_by);
 }
 
@@ -151,100 +157,84 @@ __device__ inline void play_warp(const PlayArgs& play, std::int64_t first,
   LS_UNROLL
   for (int z = 0; z < Z; ++z) bias[z] = args.policy.output_bias[z];
 
-  std::uint32_t env[kPair];
-  Episode<E, float> episode[kPair];
-  Scores<float> scores[kPair];
-  typename E::template State<float> next_start[kPair];
+  const std::int64_t id = first + lane_index() / kLanes * kPair + lane_index() % kPair;
+  const auto env = static_cast<std::uint32_t>(id);
+  Episode<E, float> episode = first_episode<E>(args, id);
+  Scores<float> scores{0.0f, 0.0f};
+  typename E::template State<float> next_start;
   PhiloxWords<std::uint32_t> words;
-  LS_UNROLL
-  for (int e = 0; e < kPair; ++e) {
-    const std::int64_t id = first + lane_index() / kLanes * kPair + e;
-    env[e] = static_cast<std::uint32_t>(id);
-    episode[e] = first_episode<E>(args, id);
-    scores[e] = {0.0f, 0.0f};
-  }
 
   int t = 0;
   for (; t < args.T; ++t) {
     if (t % kWordSteps == 0) {
-      words = Words::draw(args.stream, rows.r % kPair == 0 ? env[0] : env[1],
-                          t + rows.r / kPair * Words::kSteps);
+      words = Words::draw(args.stream, env, t + rows.r / kPair * Words::kSteps);
     }
     if (kDrawnAhead && t % kDrawAhead<E> == 0) {
-      LS_UNROLL
-      for (int e = 0; e < kPair; ++e) {
-        next_start[e] = start_state<E, float>(args.stream, env[e], episode[e].number + 1u);
-      }
+      next_start = start_state<E, float>(args.stream, env, episode.number + 1u);
     }
 
-    float obs[kPair][O];
-    float logits[kPair][Z];
+    float obs[kPair][O];  // of the lane's environment, of its neighbour's
+    E::template observe<float>(episode.state, obs[0]);
     LS_UNROLL
-    for (int e = 0; e < kPair; ++e) E::template observe<float>(episode[e].state, obs[e]);
+    for (int o = 0; o < O; ++o) obs[1][o] = __shfl_xor_sync(kAllLanes, obs[0][o], 1);
+    float partials[kPair][Z];
     add_partials<PolicyForm::kRelu, 1, 0, 1, float>(policy, obs, static_cast<DropoutWalk*>(nullptr),
-                                                    logits);
+                                                    partials);
+    float logits[Z];
     LS_UNROLL
-    for (int stride = 1; stride < kLanes; stride *= 2) {
+    for (int z = 0; z < Z; ++z) {
+      logits[z] = partials[0][z] + __shfl_xor_sync(kAllLanes, partials[1][z], 1);
+    }
+    LS_UNROLL
+    for (int stride = 2; stride < kLanes; stride *= 2) {
       LS_UNROLL
-      for (int i = 0; i < kPair * Z; ++i) {  // side by side: a shuffle takes its time
-        float& sum = logits[i / Z][i % Z];
-        sum = sum + __shfl_xor_sync(kAllLanes, sum, stride);
+      for (int z = 0; z < Z; ++z) {  // side by side: a shuffle takes its time
+        logits[z] = logits[z] + __shfl_xor_sync(kAllLanes, logits[z], stride);
       }
     }
     LS_UNROLL
-    for (int i = 0; i < kPair * Z; ++i) {
-      logits[i / Z][i % Z] = logits[i / Z][i % Z] + bias[i % Z];
-    }
+    for (int z = 0; z < Z; ++z) logits[z] = logits[z] + bias[z];
 
-    bool running = false;
-    std::uint32_t bits = 0;
-    LS_UNROLL
-    for (int e = 0; e < kPair; ++e) {
-      const auto action = choose_action<PolicyForm::kRelu, float, A>(args, env[e], t, logits[e],
-                                                                     word_of_step(words, t, e));
-      const Episode<E, float> before = episode[e];
-      const StepOutcome<float> out = advance_and_score<E, float>(episode[e], scores[e], action);
-      if constexpr (kEpisodic) {
-        close_scores<E, float>(scores[e], out.ended);
-        stand_still<E, float>(episode[e], before, out.ended);
-        running |= episode[e].alive;
-      } else {
-        if (out.ended && rows.r == e) log_episode<E>(play, env[e], episode[e], scores[e]);
-        close_scores<E, float>(scores[e], out.ended);
-        if constexpr (kDrawnAhead) {
-          restart<E, float>(episode[e], out.ended, next_start[e]);
-        } else if (__any_sync(kAllLanes, out.ended)) {
-          restart<E, float>(episode[e], out.ended,
-                            start_state<E, float>(args.stream, env[e], episode[e].number + 1u));
-        }
+    const auto action =
+        choose_action<PolicyForm::kRelu, float, A>(args, env, t, logits, word_of_step(words, t));
+    const Episode<E, float> before = episode;
+    const StepOutcome<float> out = advance_and_score<E, float>(episode, scores, action);
+    if constexpr (kEpisodic) {
+      close_scores<E, float>(scores, out.ended);
+      stand_still<E, float>(episode, before, out.ended);
+    } else {
+      if (out.ended && rows.writes()) log_episode<E>(play, env, episode, scores);
+      close_scores<E, float>(scores, out.ended);
+      if constexpr (kDrawnAhead) {
+        restart<E, float>(episode, out.ended, next_start);
+      } else if (__any_sync(kAllLanes, out.ended)) {
+        restart<E, float>(episode, out.ended,
+                          start_state<E, float>(args.stream, env, episode.number + 1u));
       }
-      if (!recording) continue;
+    }
+    if (recording) {
+      bool bit = false;
       if constexpr (A == 2) {
-        bits |= (action ? 1u : 0u) << e;
+        bit = action;
       } else {
-        rows.set(record.action, e, t, 1, 0, static_cast<std::uint8_t>(action));
+        rows.set(record.action, t, 1, 0, static_cast<std::uint8_t>(action));
       }
-      bits |= ((out.terminated ? 4u : 0u) | (out.truncated ? 16u : 0u)) << e;
-      if constexpr (!E::kConstantReward) rows.set(record.reward, e, t, 1, 0, out.reward);
+      rows.set_bits(t, bit, out.terminated, out.truncated);
+      if constexpr (!E::kConstantReward) rows.set(record.reward, t, 1, 0, out.reward);
       if (record.logits != nullptr) {
-        for (int z = 0; z < Z; ++z) rows.set(record.logits, e, t, Z, z, logits[e][z]);
+        for (int z = 0; z < Z; ++z) rows.set(record.logits, t, Z, z, logits[z]);
       }
       if (record.obs != nullptr) {
-        for (int o = 0; o < O; ++o) rows.set(record.obs, e, t, O, o, obs[e][o]);
+        for (int o = 0; o < O; ++o) rows.set(record.obs, t, O, o, obs[0][o]);
       }
     }
-    if (recording) rows.set_bits(t, bits);
-    if (kEpisodic && !__any_sync(kAllLanes, running)) {
+    if (kEpisodic && !__any_sync(kAllLanes, episode.alive)) {
       ++t;
       break;
     }
   }
 
-  LS_UNROLL
-  for (int e = 0; e < kPair; ++e) {
-    leave<E, kEpisodic>(play, first + lane_index() / kLanes * kPair + e, rows.r == e, episode[e],
-                        scores[e], t);
-  }
+  leave<E, kEpisodic>(play, id, rows.writes(), episode, scores, t);
   if (recording) close_record(record, first, t, other_end);
 }
 
