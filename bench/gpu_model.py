@@ -72,7 +72,7 @@ def busy_cycles(instructions, class_of, broadcast):
     kinds = [class_of(i.opcode) for i in instructions]
     pipes = [sum(weights.get(kind, 0) for kind in kinds) for weights in PIPES.values()]
     memory = sum(4 * memory_cycles(i, broadcast) for i, kind in zip(instructions, kinds) if kind in MEMORY)
-    memory += sum(4 for kind in kinds if kind == "SHFL")
+    memory += sum(2 if i.base == "VOTE" else 4 for i, kind in zip(instructions, kinds) if kind == "SHFL")
     return max(len(instructions), memory, *pipes)
 
 

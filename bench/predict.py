@@ -27,7 +27,7 @@ from gpu_model import GOALS, HIDDEN, MACHINES, STEPS, Work  # noqa: E402
 
 BLOCK = 128
 UNITS_SHARED = HIDDEN * 32  # bytes: four weights, bias, output weight, padding
-GRADIENT_SHARED = 32 * 48 + 20 * 32 * 8  # bytes a warp: 32 steps on their way, 64-bit sums
+GRADIENT_SHARED = 32 * 64 + 20 * 32 * 8  # bytes a warp: 32 steps on their way, 64-bit sums
 GRADIENT_WARPS = (1024, 8192)  # kBusyWarps, kMostWarps of kernels/cuda/gradient.cuh
 RECORDED = 4 + 3 / 8  # bytes a step: the logit, three bits
 
