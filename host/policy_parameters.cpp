@@ -6,6 +6,7 @@
 
 #include "envs/math.h"
 #include "host/errors.h"
+#include "host/option_value.h"
 #include "host/parallel.h"
 #include "kernels/pack_policy.h"
 #include "kernels/philox.h"
@@ -39,6 +40,12 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
     text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
   }
   return text + "]";
+}
+
+std::string names_of(const std::vector<Part>& parts, const std::string& suffix) {
+  std::string names;
+  for (const Part& part : parts) names += (names.empty() ? "" : ", ") + (part.name + suffix);
+  return names;
 }
 
 PhiloxWords<std::uint32_t> init_words(std::uint64_t seed, std::int64_t index) {
@@ -92,8 +99,9 @@ std::vector<NamedTensor> PolicyShape::tensors(std::span<const float> flat,
 std::vector<float> PolicyShape::flatten(const std::vector<NamedTensor>& tensors,
                                         const std::string& suffix, const std::string& where) const {
   const std::string prefix = where.empty() ? "" : where + ": ";
+  const std::vector<Part> parts = parts_of(*this);
   std::vector<float> flat;
-  for (const Part& part : parts_of(*this)) {
+  for (const Part& part : parts) {
     const std::string name = part.name + suffix;
     const auto found = std::find_if(tensors.begin(), tensors.end(),
                                     [&](const NamedTensor& t) { return t.name == name; });
@@ -108,6 +116,15 @@ std::vector<float> PolicyShape::flatten(const std::vector<NamedTensor>& tensors,
     }
     flat.insert(flat.end(), found->data.begin(), found->data.end());
   }
+  for (const NamedTensor& tensor : tensors) {
+    const bool known = std::any_of(parts.begin(), parts.end(), [&](const Part& part) {
+      return tensor.name == part.name + suffix;
+    });
+    if (!known && tensor.name.ends_with(suffix)) {
+      throw BadInput(prefix + "tensor " + in_quotes(tensor.name) +
+                     " is not one of this policy's: " + names_of(parts, suffix));
+    }
+  }
   return flat;
 }
 
@@ -117,7 +134,8 @@ PolicyShape policy_shape(const Config& config, const EnvironmentEntry& environme
           environment.has_objects()};
 }
 
-std::vector<float> initial_parameters(const PolicyShape& shape, Init init, std::uint64_t seed) {
+std::vector<float> initial_parameters(const PolicyShape& shape, Init init, std::uint64_t seed,
+                                      int threads) {
   constexpr std::int64_t kChunk = 4096;
   std::vector<float> flat(static_cast<std::size_t>(shape.size()));
   std::int64_t first = 0;
@@ -132,11 +150,10 @@ std::vector<float> initial_parameters(const PolicyShape& shape, Init init, std::
     }
     const auto fill = init == Init::kNormal ? fill_normal : fill_uniform;
     const std::int64_t end = first + part.count();
-    parallel_for(
-        (part.count() + kChunk - 1) / kChunk, omp_get_num_procs(), [&](std::int64_t chunk, int) {
-          const std::int64_t begin = first + chunk * kChunk;
-          fill(seed, static_cast<float>(size), begin, std::min(begin + kChunk, end), flat.data());
-        });
+    parallel_for((part.count() + kChunk - 1) / kChunk, threads, [&](std::int64_t chunk, int) {
+      const std::int64_t begin = first + chunk * kChunk;
+      fill(seed, static_cast<float>(size), begin, std::min(begin + kChunk, end), flat.data());
+    });
     first = end;
   }
   return flat;

@@ -27,8 +27,9 @@ struct PolicyShape {
   /// Name, shape and values of each tensor of a flat array of size().
   std::vector<NamedTensor> tensors(std::span<const float> flat,
                                    const std::string& suffix = "") const;
-  /// Inverse of tensors(). Errors: BadInput naming the tensor that is missing or misshapen, after
-  /// `where`, such as the name of a file.
+  /// Inverse of tensors(); other tensors may stand beside them if their names do not end with
+  /// `suffix`. Errors: BadInput naming the tensor that is missing, misshapen or of no such policy,
+  /// after `where`, such as the name of a file.
   std::vector<float> flatten(const std::vector<NamedTensor>& tensors,
                              const std::string& suffix = "", const std::string& where = "") const;
 };
@@ -39,7 +40,9 @@ PolicyShape policy_shape(const Config& config, const EnvironmentEntry& environme
 /// Initial parameters; biases are 0 except with kaiming_uniform (PyTorch's Linear default).
 /// Random: purpose init, index = flat position / 4, word position mod 4; normal: words 0 and 1 of
 /// an index make two numbers, words 2 and 3 another two (Box & Muller 1958).
-std::vector<float> initial_parameters(const PolicyShape& shape, Init init, std::uint64_t seed);
+/// Result: the same whatever the threads.
+std::vector<float> initial_parameters(const PolicyShape& shape, Init init, std::uint64_t seed,
+                                      int threads = 1);
 
 /// Activation and dropout of a policy, as the kernels want them.
 struct PolicyOptions {

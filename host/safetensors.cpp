@@ -54,6 +54,7 @@ struct TensorEntry {
 class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
  public:
   std::string reason;
+  bool foreign_dtype = false;  // the reason is one that a valid file may have
   std::vector<TensorEntry> entries;
 
   bool start_object(std::size_t) override {
@@ -100,8 +101,10 @@ class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
   bool string(std::string& value) override {
     if (depth_ == 2 && in_metadata_) return true;
     if (depth_ != 2 || field_ != "dtype") return fail("a string where none belongs" + of_entry());
-    if (value != "F32")
-      return fail("dtype " + printable(value) + of_entry() + "; only F32 is read");
+    if (value != "F32") {
+      foreign_dtype = true;
+      return fail("dtype " + printable(value) + of_entry() + " is not supported, convert to F32");
+    }
     return true;
   }
 
@@ -192,6 +195,7 @@ std::vector<TensorEntry> parse_header(std::string_view header, const std::string
   scan_header(header, where);
   HeaderHandler handler;
   const bool parsed = nlohmann::json::sax_parse(header.begin(), header.end(), &handler);
+  if (handler.foreign_dtype) throw BadInput(where + ": " + handler.reason);
   if (!parsed) reject(where, handler.reason);
   return std::move(handler.entries);
 }

@@ -10,10 +10,12 @@
 #include <set>
 
 #include "host/errors.h"
+#include "host/option_value.h"
 
 namespace lockstep {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
@@ -51,6 +53,31 @@ TEST(PolicyShape, NamesTheTensorThatDoesNotFit) {
   tensors.pop_back();
   refused("'layer2.bias' is missing");
   EXPECT_THROW(kMlp.flatten(tensors, ".exp_avg"), BadInput);
+}
+
+TEST(PolicyShape, RefusesTensorsThatItHasNoUseFor) {
+  const std::vector<float> flat(static_cast<std::size_t>(kMlp.size()));
+  for (const std::string suffix : {"", ".exp_avg"}) {
+    for (const char* name : {"layer3.weight", "layer1.weight.running_mean", "layer1", "\x1b[2J"}) {
+      auto tensors = kMlp.tensors(flat, suffix);
+      tensors.push_back({name + suffix, {1}, {0.0f}});
+      EXPECT_THAT([&] { kMlp.flatten(tensors, suffix, "model.safetensors"); },
+                  ThrowsMessage<BadInput>(
+                      AllOf(HasSubstr("model.safetensors: tensor " + in_quotes(name + suffix) +
+                                      " is not one of this policy's: layer1.weight" + suffix),
+                            HasSubstr("layer2.bias" + suffix))));
+    }
+  }
+  EXPECT_THROW(kLinear.flatten(kMlp.tensors(flat)), BadInput) << "two layers where one is wanted";
+}
+
+TEST(PolicyShape, ReadsOneOfTwoSetsInOneFile) {
+  std::vector<float> flat(static_cast<std::size_t>(kMlp.size()), 1.0f);
+  auto tensors = kMlp.tensors(flat, ".exp_avg");
+  for (NamedTensor& other : kMlp.tensors(std::vector<float>(flat.size()), ".exp_avg_sq")) {
+    tensors.push_back(std::move(other));
+  }
+  EXPECT_EQ(kMlp.flatten(tensors, ".exp_avg"), flat);
 }
 
 TEST(InitialParameters, NormalOnesHaveTheMomentsOfANormalDistribution) {

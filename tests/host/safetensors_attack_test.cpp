@@ -182,9 +182,8 @@ std::vector<Attack> field_attacks() {
   const auto file = [](const std::string& text) { return file_of(text, 4); };
   const std::string good = R"("shape":[1],"data_offsets":[0,4])";
   return {
-      {"dtype F64", file(R"({"a":{"dtype":"F64",)" + good + "}}"), "dtype F64"},
-      {"dtype BF16", file(R"({"a":{"dtype":"BF16",)" + good + "}}"), "only F32 is read"},
-      {"dtype f32", file(R"({"a":{"dtype":"f32",)" + good + "}}"), "only F32 is read"},
+      {"dtype f32", file(R"({"a":{"dtype":"f32",)" + good + "}}"),
+       "dtype f32 (tensor 'a') is not supported, convert to F32"},
       {"dtype a number", file(R"({"a":{"dtype":32,)" + good + "}}"), "number where none belongs"},
       {"dtype a list", file(R"({"a":{"dtype":["F32"],)" + good + "}}"), "list where none belongs"},
       {"dtype missing", file("{\"a\":{" + good + "}}"), "missing"},
@@ -232,6 +231,17 @@ void expect_rejected(const std::vector<Attack>& attacks) {
 TEST(ParseSafetensors, RejectsAttacksOnTheFraming) { expect_rejected(framing_attacks()); }
 TEST(ParseSafetensors, RejectsAttacksOnTheLayout) { expect_rejected(layout_attacks()); }
 TEST(ParseSafetensors, RejectsAttacksOnTheFields) { expect_rejected(field_attacks()); }
+
+TEST(ParseSafetensors, SaysOfOtherDtypesWhatToDoAndDoesNotCallTheFileInvalid) {
+  for (const std::string dtype : {"F16", "BF16", "F64", "F8_E4M3", "I64", "U8", "BOOL", "C64"}) {
+    const std::string header =
+        R"({"a":{"dtype":")" + dtype + R"(","shape":[1],"data_offsets":[0,8]}})";
+    const std::string reason = rejection(file_of(header, 8));
+    EXPECT_THAT(reason,
+                HasSubstr("dtype " + dtype + " (tensor 'a') is not supported, convert to F32"));
+    EXPECT_THAT(reason, Not(HasSubstr("not a valid"))) << dtype;
+  }
+}
 
 TEST(ParseSafetensors, AcceptsTheLimitsThemselves) {
   EXPECT_EQ(rejection(many_tensors(1024)), "");
