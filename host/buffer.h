@@ -10,11 +10,12 @@
 #include <utility>
 
 #include "host/errors.h"
+#include "host/machine.h"
 
 namespace lockstep {
 
 /// `count` values of a trivially copyable type, 64-byte aligned and not initialised.
-/// Errors: OutOfMemory with the bytes wanted.
+/// Errors: OutOfMemory with the bytes wanted and allowed, before anything is allocated.
 template <class T>
 class Buffer {
   static_assert(std::is_trivially_copyable_v<T>);
@@ -24,13 +25,17 @@ class Buffer {
   explicit Buffer(std::int64_t count) : count_(count) {
     if (count <= 0) return;
     const std::size_t bytes = (static_cast<std::size_t>(count) * sizeof(T) + 63) / 64 * 64;
+    claim_ = MemoryClaim(static_cast<std::int64_t>(bytes));
     data_ = static_cast<T*>(std::aligned_alloc(64, bytes));
     if (data_ == nullptr) throw OutOfMemory("out of memory: " + std::to_string(bytes) + " bytes");
   }
   ~Buffer() { std::free(data_); }
   Buffer(Buffer&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), count_(std::exchange(other.count_, 0)) {}
+      : claim_(std::move(other.claim_)),
+        data_(std::exchange(other.data_, nullptr)),
+        count_(std::exchange(other.count_, 0)) {}
   Buffer& operator=(Buffer&& other) noexcept {
+    std::swap(claim_, other.claim_);
     std::swap(data_, other.data_);
     std::swap(count_, other.count_);
     return *this;
@@ -46,6 +51,7 @@ class Buffer {
   }
 
  private:
+  MemoryClaim claim_;
   T* data_ = nullptr;
   std::int64_t count_ = 0;
 };

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "host/errors.h"
+#include "host/machine.h"
 
 namespace lockstep {
 namespace {
@@ -141,7 +142,9 @@ PlayResult play_dense(DenseDevice& device, const PlayRequest& request, int O, in
   const std::int64_t numbers = request.num_envs * O;  // of a step's observations
   if (request.keep_pictures) {
     // one step more than is played: the caller may add what follows without a copy
-    result.pictures.reserve(static_cast<std::size_t>(numbers * (request.T + std::int64_t{1})));
+    const std::int64_t reserved = numbers * (request.T + std::int64_t{1});
+    const MemoryClaim claim(reserved);
+    result.pictures.reserve(static_cast<std::size_t>(reserved));
     result.pictures.resize(static_cast<std::size_t>(numbers * request.T));
   }
   result.library = device.library();

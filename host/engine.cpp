@@ -1,8 +1,6 @@
 // The facade: finds the environment and the backend, and keeps the buffers of step().
 #include "host/engine.h"
 
-#include <omp.h>
-
 #include <algorithm>
 
 #include "host/build_stamp.h"
@@ -13,6 +11,7 @@
 #include "host/errors.h"
 #include "host/options.h"
 #include "host/table_backend.h"
+#include "host/threads.h"
 #include "host/trainer.h"
 
 namespace lockstep {
@@ -33,7 +32,7 @@ std::unique_ptr<Backend> make_backend(const Config& config, const EnvironmentEnt
   }
   CpuTuning tuning;
   tuning.isa = choose_isa();
-  tuning.threads = config.threads > 0 ? static_cast<int>(config.threads) : omp_get_num_procs();
+  tuning.threads = thread_count(config.threads);
   if (environment.has_objects()) {
     return std::make_unique<TableBackend>(config, environment, tuning);
   }
@@ -139,7 +138,7 @@ std::vector<EnvironmentInfo> list_environments() {
 BuildInfo build_info() {
   return {build_stamp::kVersion,   build_stamp::kCommit,   build_stamp::kCompiler,
           build_stamp::kBuildType, isa_name(choose_isa()), {"cpu"},
-          omp_get_num_procs()};
+          default_threads()};
 }
 
 }  // namespace lockstep

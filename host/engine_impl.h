@@ -8,6 +8,7 @@
 #include "host/backend.h"
 #include "host/checkpoint.h"
 #include "host/engine.h"
+#include "host/threads.h"
 
 namespace lockstep {
 
@@ -94,8 +95,9 @@ struct Engine::Impl {
         facts(*environment.facts),
         shape(policy_shape(c, environment)),
         backend(make_backend(c, environment)),
-        parameters(starts_from_file(c) ? shape.flatten(load_model(c.init_from), "", c.init_from)
-                                       : initial_parameters(shape, c.init, c.seed)) {}
+        parameters(starts_from_file(c)
+                       ? shape.flatten(load_model(c.init_from), "", c.init_from)
+                       : initial_parameters(shape, c.init, c.seed, thread_count(c.threads))) {}
 
   /// A run that goes on from a checkpoint needs its first parameters no more.
   static bool starts_from_file(const Config& c) {

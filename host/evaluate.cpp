@@ -88,7 +88,7 @@ void Engine::Impl::keep_actions(PlayRequest request, EvalResult& result) const {
   if (!environment.has_objects()) return;
   result.noops.resize(episodes);
   result.frames.resize(episodes);
-  parallel_for(request.num_envs, omp_get_num_procs(), [&](std::int64_t env, int) {
+  parallel_for(request.num_envs, thread_count(config.threads), [&](std::int64_t env, int) {
     const auto i = static_cast<std::size_t>(env);
     const auto id = static_cast<std::uint32_t>(env);
     result.noops[i] = start_noops(request.game, request.stream, id, 0);

@@ -65,8 +65,8 @@ constexpr Option kTable[] = {
      "steps of an update with automatic reset; 0 = whole episodes"},
     {"device", "task", with_number(one_of(kDevices), "cuda"), &Config::device,
      "where to compute; auto falls back to the CPU", kRun, kMayChange},
-    {"threads", "task", integer_in(0, 4096), &Config::threads, "threads; 0 = all cores", kRun,
-     kMayChange},
+    {"threads", "task", integer_in(0, 4096), &Config::threads,
+     "threads; 0 = OMP_NUM_THREADS, else the cores allowed", kRun, kMayChange},
     {"mapping", "task", one_of(kMappings), enum_field<&Config::mapping>(),
      "GPU: a thread or 8 lanes play an environment; same results", kRun, kMayChange},
     // LS_BLOCK_SIZE is ls(1)'s

@@ -20,6 +20,9 @@ Trajectory to_trajectory(const Record<float>& r, std::int64_t N, int O, int A, b
   out.O = O;
   out.Z = Z;
   const auto steps = static_cast<std::size_t>(N * r.T);
+  const std::int64_t numbers = 1 + (logits ? Z : 0), flags = 3, obs = r.obs != nullptr ? O : 0;
+  const MemoryClaim claim(N * r.T * (numbers * std::int64_t{sizeof(float)} + flags) +
+                          N * (r.T + 1) * obs * std::int64_t{sizeof(float)});
   if (r.obs != nullptr) out.obs.resize(static_cast<std::size_t>(N * (r.T + 1) * O));
   if (logits) out.logits.resize(steps * static_cast<std::size_t>(Z));
   out.action.resize(steps);
@@ -53,9 +56,10 @@ Trajectory to_trajectory(const Record<float>& r, std::int64_t N, int O, int A, b
 
 /// The difference pictures of recorded rows of a table, [T + 1, N, P], the last still 0.
 std::vector<std::int8_t> to_pictures(const cpu::TableFacts& facts, const Trajectory& t,
-                                     const std::vector<std::uint16_t>& rows) {
+                                     const std::vector<std::uint16_t>& rows, int threads) {
+  const MemoryClaim claim((t.T + 1) * t.N * t.O);
   std::vector<std::int8_t> pictures(static_cast<std::size_t>((t.T + 1) * t.N * t.O));
-  parallel_for(t.N, omp_get_num_procs(), [&](std::int64_t i, int) {
+  parallel_for(t.N, threads, [&](std::int64_t i, int) {
     const std::uint16_t* group = rows.data() + i / kGroup * t.T * facts.shape.objects * kGroup;
     bool first = true;
     for (std::int64_t step = 0; step < t.T; ++step) {
@@ -118,7 +122,8 @@ RolloutResult Engine::rollout(const RolloutOptions& options) {
     if (request.dense) {
       result.trajectory.pictures = std::move(played.pictures);
     } else if (pictures) {
-      result.trajectory.pictures = to_pictures(*e.facts.tables, result.trajectory, played.rows);
+      result.trajectory.pictures = to_pictures(*e.facts.tables, result.trajectory, played.rows,
+                                               thread_count(e.config.threads));
     }
     e.add_last_observations(request, result.trajectory);
   }

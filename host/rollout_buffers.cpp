@@ -1,8 +1,6 @@
 // The field list of a rollout's records, once: counted first, then cut out of one arena.
 #include "host/rollout_buffers.h"
 
-#include <unistd.h>
-
 #include <string>
 
 #include "host/errors.h"
@@ -49,15 +47,12 @@ double record_bytes_per_step(const RecordShape& shape) {
 }
 
 RolloutBuffers::RolloutBuffers(const RecordShape& shape) : record_(empty_record(shape)) {
-  const std::int64_t bytes = record_bytes(shape);
-  // the kernel would grant the pages now and end the process when they are touched
-  const std::int64_t memory = std::int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGE_SIZE);
-  if (bytes > memory) {
-    throw OutOfMemory("out of memory: the rollout needs " + std::to_string(bytes >> 20) +
-                      " MiB of " + std::to_string(memory >> 20) +
-                      " MiB; fewer --envs, a shorter --horizon or --store recompute shrink it");
+  try {
+    arena_ = Buffer<std::byte>(record_bytes(shape));
+  } catch (const OutOfMemory& error) {
+    throw OutOfMemory(std::string(error.what()) +
+                      "; fewer --envs, a shorter --horizon or --store recompute shrink a rollout");
   }
-  arena_ = Buffer<std::byte>(bytes);
   Arena arena(arena_.data());
   place_record(arena, shape, record_);
 }

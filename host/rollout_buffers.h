@@ -29,7 +29,7 @@ void place_record(Arena& arena, const RecordShape& shape, Record<float>& record)
 /// Bytes recorded per environment step.
 double record_bytes_per_step(const RecordShape& shape);
 
-/// Errors: OutOfMemory, with the bytes wanted and the memory of the machine.
+/// Errors: OutOfMemory, with the bytes wanted and allowed and the options that need fewer.
 class RolloutBuffers {
  public:
   RolloutBuffers() = default;

@@ -13,6 +13,7 @@
 #include "host/metrics.h"
 #include "host/options.h"
 #include "host/run_folder.h"
+#include "host/threads.h"
 #include "host/train_progress.h"
 
 namespace lockstep {
@@ -139,7 +140,7 @@ class Training {
     record.build_type = build.build_type;
     record.isa = build.isa;
     record.device = backend_.name();
-    record.threads = config_.threads > 0 ? config_.threads : build.threads;
+    record.threads = thread_count(config_.threads);
     record.fingerprint = Engine::fingerprint();
     return record;
   }

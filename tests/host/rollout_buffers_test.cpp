@@ -126,8 +126,8 @@ TEST(RolloutBuffers, RefusesMoreThanTheMachineHas) {
   const RecordShape shape{
       .num_envs = 1 << 24, .T = 1 << 24, .O = 4, .A = 2, .obs_and_logits = true};
   EXPECT_THAT([&] { RolloutBuffers buffers(shape); },
-              testing::ThrowsMessage<OutOfMemory>(
-                  testing::AllOf(testing::HasSubstr("MiB"), testing::HasSubstr("--envs"))));
+              testing::ThrowsMessage<OutOfMemory>(testing::AllOf(testing::HasSubstr("bytes wanted"),
+                                                                 testing::HasSubstr("--envs"))));
 }
 
 }  // namespace
