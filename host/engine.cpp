@@ -2,6 +2,8 @@
 #include "host/engine.h"
 
 #include <algorithm>
+#include <cfenv>
+#include <cfloat>
 
 #include "host/build_stamp.h"
 #include "host/checkpoint.h"
@@ -39,7 +41,22 @@ std::unique_ptr<Backend> make_backend(const Config& config, const EnvironmentEnt
   return std::make_unique<CpuBackend>(config, environment, tuning);
 }
 
+namespace {
+
+/// Some libraries, and programs linked for fast mathematics, set modes that change results.
+void require_standard_floats() {
+  volatile float number = FLT_MIN;
+  number = number / 2;
+  if (number > 0 && std::fegetround() == FE_TONEAREST) return;
+  throw RunFailure(
+      "this process flushes subnormal numbers to 0 or does not round to nearest (is it linked "
+      "for fast mathematics?): results would be others");
+}
+
+}  // namespace
+
 Engine::Engine(const Config& config) {
+  require_standard_floats();
   validate(config);
   impl_ = std::make_unique<Impl>(config);
 }

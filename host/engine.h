@@ -141,7 +141,7 @@ struct TrainResult {
 /// One environment batch, one policy, one backend.
 ///
 /// Result: bitwise equal for every backend, thread count, instruction set and chunking.
-/// Errors: InvalidArgument for a bad configuration, DeviceUnavailable, OutOfMemory.
+/// Errors: InvalidArgument (bad values), DeviceUnavailable, OutOfMemory, RunFailure (float modes).
 class Engine {
  public:
   explicit Engine(const Config& config);

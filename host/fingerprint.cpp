@@ -1,9 +1,20 @@
 // A 64-bit hash of a small fixed workload: trajectories, integer gradient and weights of a few
 // updates. Every correct build on every machine prints the same; a commit that changes it changes
 // results.
+#include "host/fingerprint.h"
+
+#include <cfloat>
+
 #include "host/cpu_backend.h"
 #include "host/engine.h"
 #include "host/fnv.h"
+
+// lockstep_flags.cmake takes back what it can of flags that change results; these it cannot
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "flags of fast mathematics change results; build without them"
+#endif
+static_assert(FLT_EVAL_METHOD == 0,
+              "floats are computed as floats: build for SSE (-mfpmath=sse), not for the x87");
 
 namespace lockstep {
 

@@ -9,6 +9,7 @@
 #include "host/cli/output.h"
 #include "host/cuda_plugin.h"
 #include "host/engine.h"
+#include "host/fingerprint.h"
 
 namespace lockstep::cli {
 namespace {
@@ -59,7 +60,9 @@ int run(const Arguments& arguments) {
   BuildInfo build = build_info();
   const CudaSupport& cuda = cuda_support();
   if (cuda.plugin != nullptr) build.backends.emplace_back("cuda");
-  const std::string fingerprint = fmt::format("{:016x}", Engine::fingerprint());
+  const std::uint64_t number = Engine::fingerprint();
+  const std::string fingerprint = fmt::format("{:016x}", number);
+  const bool matches = number == kFingerprint;
   if (arguments.config().json) {
     nlohmann::ordered_json contract;
     for (const Promise& promise : kContract) contract[promise.level] = promise.text;
@@ -72,7 +75,8 @@ int run(const Arguments& arguments) {
                         {"backends", build.backends},
                         {"cuda", cuda_json(cuda)},
                         {"determinism", contract},
-                        {"fingerprint", fingerprint}});
+                        {"fingerprint", fingerprint},
+                        {"fingerprint_matches", matches}});
     return 0;
   }
   std::string text = "lockstep " + build.version + "\n";
@@ -82,7 +86,11 @@ int run(const Arguments& arguments) {
   text += result_line("threads", std::to_string(build.threads));
   text += result_line("backends", fmt::format("{}", fmt::join(build.backends, ", ")));
   text += device_lines(cuda.probe);
-  text += result_line("fingerprint", fingerprint + " (equal on every correct build)");
+  text += result_line("fingerprint", fingerprint + (matches ? " (matches: a correct build)"
+                                                            : fmt::format(" (differs from {:016x}: "
+                                                                          "this build computes "
+                                                                          "something else)",
+                                                                          kFingerprint)));
   text += "determinism\n";
   for (const Promise& promise : kContract) text += result_line(promise.level, promise.text);
   print(text);

@@ -284,6 +284,8 @@ TEST_F(CliTest, ListAndInfoTellWhatThereIs) {
   EXPECT_THAT(run({"list"}).out, ContainsRegex("\n    pong      +lr=0.01 beta1=0.9"));
   const json info = run_json({"info"}, "info");
   EXPECT_THAT(info.at("fingerprint").get<std::string>(), ContainsRegex("^[0-9a-f]{16}$"));
+  EXPECT_EQ(info.at("fingerprint_matches"), true);
+  EXPECT_THAT(run({"info"}).out, HasSubstr(" (matches: a correct build)\n"));
   for (const char* isa : {"scalar", "avx2"}) {
     const ProcessResult result = Process(LS_TEST_PROGRAM, {"info", "--json"}, folder_.path(),
                                          {.environment = {std::string("LS_ISA=") + isa}})

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cfenv>
 #include <cmath>
 #include <numeric>
 
@@ -80,6 +81,25 @@ TEST(EnginePolicy, IsWhatWasSetAndWrongOnesAreRefusedWhole) {
   bad[3].data.pop_back();
   EXPECT_THROW(engine.set_policy(bad), BadInput) << "fewer values than the shape says";
   EXPECT_EQ(engine.policy()[0].data, other[3].data);
+}
+
+TEST(EngineTest, RefusesFloatModesThatChangeResults) {
+  const auto expect_refused = [] {
+    EXPECT_THAT([] { Engine engine(config_of()); },
+                ThrowsMessage<RunFailure>(HasSubstr("does not round to nearest")));
+  };
+  std::fesetround(FE_UPWARD);
+  expect_refused();
+  std::fesetround(FE_TONEAREST);
+#ifdef __SSE2__
+  for (const unsigned mode : {0x8000u, 0x0040u}) {  // flush results, take operands as zero
+    const unsigned before = __builtin_ia32_stmxcsr();
+    __builtin_ia32_ldmxcsr(before | mode);
+    expect_refused();
+    __builtin_ia32_ldmxcsr(before);
+  }
+#endif
+  Engine engine(config_of());
 }
 
 TEST(EngineEvaluate, GreedyEpisodesOfAGoodPolicyLast500Steps) {

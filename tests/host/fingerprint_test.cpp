@@ -1,4 +1,6 @@
 // Tests for Engine::fingerprint().
+#include "host/fingerprint.h"
+
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -8,9 +10,6 @@
 
 namespace lockstep {
 namespace {
-
-// A commit that changes this number changes results: say so in its message and in CHANGELOG.md.
-constexpr std::uint64_t kFingerprint = 0xdcb6fc868d61c0b9;
 
 TEST(Fingerprint, IsTheRecordedOneOnEveryInstructionSet) {
   for (const Isa isa : test::available_isas()) {

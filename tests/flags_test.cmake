@@ -1,0 +1,32 @@
+# Flags of the builder that would change results are taken back by the project's: see tests/flags.
+# Run as: cmake -DROOT=<project> -DWORK=<scratch> -DCXX=<compiler> -P flags_test.cmake
+cmake_minimum_required(VERSION 3.25)
+
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE failed OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(failed)
+    list(JOIN ARGN " " command)
+    message(FATAL_ERROR "failed (${failed}): ${command}\n${output}")
+  endif()
+endfunction()
+
+unset(ENV{CXXFLAGS})
+file(REMOVE_RECURSE "${WORK}")
+run("${CMAKE_COMMAND}" -S "${ROOT}/tests/flags" -B "${WORK}" -G Ninja "-DROOT=${ROOT}"
+    "-DCMAKE_CXX_COMPILER=${CXX}" -DCMAKE_BUILD_TYPE=Release)
+run("${CMAKE_COMMAND}" --build "${WORK}")
+execute_process(COMMAND "${WORK}/bin/control" OUTPUT_VARIABLE wrong RESULT_VARIABLE status)
+foreach(word associative contracted subnormal nan)
+  if(NOT wrong MATCHES "${word}")
+    message(FATAL_ERROR "the program does not notice -Ofast: '${wrong}' lacks ${word}")
+  endif()
+endforeach()
+file(GLOB programs "${WORK}/bin/check_*")
+foreach(program IN LISTS programs)
+  run("${program}")
+endforeach()
+list(LENGTH programs checked)
+if(checked LESS 5)
+  message(FATAL_ERROR "only ${checked} programs were built")
+endif()
+message(STATUS "${checked} programs compute as the standard says; -Ofast alone: ${wrong}")
