@@ -61,11 +61,13 @@ namespace numeric_error {
 inline constexpr const char* kReturnRange =
     "a return is not finite or exceeds the environment's reward bound";
 inline constexpr const char* kSaturated =
-    "the gradient stays saturated after 16 rescalings: an observation is beyond its limit or not "
-    "finite";
+    "the gradient stays saturated after 16 rescalings: a weight, an observation or an option is "
+    "too "
+    "large for it";
 inline constexpr const char* kGradient = "the gradient is not finite";
-inline constexpr const char* kParameter =
-    "a parameter became NaN or infinite; a smaller --lr may help";
+inline constexpr const char* kParameter = "a parameter became NaN or infinite";
+/// What a user can do about it: the options of a run that numbers outgrow, and their values.
+std::string advice(const Config& config);
 }  // namespace numeric_error
 inline constexpr int kMaxRescalings = 16;
 

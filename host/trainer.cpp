@@ -75,6 +75,10 @@ class Training {
       state_is_good_ = true;
       loop();
       return close();
+    } catch (const NumericError& error) {
+      const std::string advised = error.what() + ("; " + numeric_error::advice(config_));
+      fail(advised);
+      throw NumericError(advised);
     } catch (const Error& error) {
       fail(error.what());
       throw;

@@ -1,8 +1,10 @@
 // From a configuration to the constants of its updates.
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "host/backend.h"
+#include "host/options.h"
 
 namespace lockstep {
 namespace {
@@ -86,6 +88,21 @@ UpdatePlan update_plan(const Config& config, const cpu::EnvironmentFacts& facts)
   }
   plan.optimizer = optimizer_plan(config);
   return plan;
+}
+
+std::string numeric_error::advice(const Config& config) {
+  // what an update is multiplied with or gets added; ordinary values are at most 1
+  const std::pair<const char*, double> options[] = {
+      {"lr", config.lr},
+      {"entropy-coef", config.entropy_coef},
+      {"weight-decay", config.weight_decay},
+      {"decoupled-weight-decay", config.decoupled_weight_decay}};
+  std::string large;
+  for (const auto& [name, value] : options) {
+    if (value > 1) large += (large.empty() ? "--" : ", --") + (name + (" " + format_real(value)));
+  }
+  if (!large.empty()) return "too large: " + large;
+  return "a smaller --lr than " + format_real(config.lr) + " may help";
 }
 
 }  // namespace lockstep

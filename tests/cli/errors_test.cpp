@@ -15,6 +15,7 @@ namespace {
 using test::Process;
 using test::ProcessOptions;
 using test::ProcessResult;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::MatchesRegex;
@@ -159,8 +160,25 @@ TEST_F(CliErrorTest, AFullDiskExitsWith6AndLeavesNoHalfCheckpoint) {
 
 TEST_F(CliErrorTest, DivergenceExitsWith7AndKeepsTheLastGoodCheckpoint) {
   EXPECT_EQ(error({"train", "--quiet", "--lr", "1e38", "--out", "r"}),
-            "7 a parameter became NaN or infinite; a smaller --lr may help");
+            "7 a parameter became NaN or infinite; too large: --lr 1e+38");
   EXPECT_EQ(run({"eval", "r", "--quiet", "--episodes", "1"}).code, 0);
+}
+
+TEST_F(CliErrorTest, NumbersThatOverflowAreBlamedOnTheOptionThatMadeThem) {
+  const auto blamed = [&](const std::string& env, const Words& words, const std::string& option) {
+    Words line = {"train",  env, "--quiet", "--updates", "5",
+                  "--envs", "2", "--out",   "r",         "--force"};
+    line.insert(line.end(), words.begin(), words.end());
+    EXPECT_THAT(error(line), AllOf(StartsWith("7 "), HasSubstr("too large: " + option)));
+    const std::string recorded = test::slurp(folder_ / "r/run.json");
+    EXPECT_THAT(recorded, HasSubstr("too large: " + option));
+  };
+  for (const std::string env : {"cartpole", "pong"}) {
+    blamed(env, {"--lr", "1e30"}, "--lr 1e+30");
+    blamed(env, {"--optimizer", "sgd", "--lr", "1e36"}, "--lr 1e+36");
+    blamed(env, {"--lr", "1e20", "--weight-decay", "1e30"}, "--lr 1e+20, --weight-decay 1e+30");
+  }
+  blamed("cartpole", {"--entropy-coef", "1e300"}, "--entropy-coef 1e+300");
 }
 
 TEST_F(CliErrorTest, TooLargeARolloutExitsWith9) {
