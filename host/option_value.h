@@ -29,6 +29,7 @@ struct ValueSpec {
   bool optional = false;                        // "none" is a value too: -1 or +infinity
   bool output = false;                          // text: names what is written, so not "-"
   std::string_view numbered{};                  // text: the choice that may be followed by ":N"
+  bool empty = false;                           // text: nothing is a value too: "--out="
 };
 
 constexpr ValueSpec integer_in(std::int64_t min, std::int64_t max) {
@@ -62,6 +63,10 @@ constexpr ValueSpec one_of(std::span<const std::string_view> choices) {
 /// `choice` may name one of several: "cuda" and "cuda:1".
 constexpr ValueSpec with_number(ValueSpec spec, std::string_view choice) {
   spec.numbered = choice;
+  return spec;
+}
+constexpr ValueSpec or_empty(ValueSpec spec) {
+  spec.empty = true;
   return spec;
 }
 constexpr ValueSpec or_none(ValueSpec spec) {

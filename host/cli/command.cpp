@@ -81,8 +81,9 @@ std::int64_t Arguments::integer(std::string_view name) const {
   return parse_integer(row(name).value, text(name), origin(name));
 }
 
-Config Arguments::config() const {
+Config Arguments::config(const std::vector<std::pair<std::string, std::string>>& implied) const {
   ConfigSources sources;
+  sources.flags = implied;
   for (const ArgumentRow& row : rows_) {
     if (row.shared && !row.fallback.empty()) sources.own.emplace_back(row.name, row.fallback);
   }

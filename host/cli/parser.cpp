@@ -86,13 +86,22 @@ std::string commands_with(const std::string& flag) {
   throw InvalidArgument("unknown command " + in_quotes(word) + nearest_hint(word, names));
 }
 
-/// CLI11 takes the next word where nothing stands behind the equals sign.
-void require_values_after_equals(int argc, const char* const* argv) {
+/// The words of the line, an empty value behind an equals sign as a word of its own: CLI11 would
+/// take the next one. Errors: InvalidArgument where an option may not be empty.
+std::vector<std::string> words_of(int argc, const char* const* argv,
+                                  const std::vector<ArgumentRow>& rows) {
+  std::vector<std::string> words;
   for (int i = 1; i < argc; ++i) {
-    const std::string_view word = argv[i];
-    require(!(word.starts_with("--") && word.ends_with("=")),
-            std::string(word.substr(0, word.size() - 1)) + ": no value after '='");
+    words.emplace_back(argv[i]);
+    if (!words.back().starts_with("--") || !words.back().ends_with("=")) continue;
+    words.back().pop_back();
+    const bool may_be_empty = std::any_of(rows.begin(), rows.end(), [&](const ArgumentRow& row) {
+      return row.value.empty && words.back() == "--" + row.name;
+    });
+    require(may_be_empty, words.back() + ": no value after '='");
+    words.emplace_back();
   }
+  return words;
 }
 
 Arguments collect(const CLI::App& app, const std::vector<ArgumentRow>& rows) {
@@ -115,14 +124,16 @@ ParsedLine parse_command(const Command& command, CLI::App& root, CLI::App& app, 
                          const char* const* argv) {
   const std::vector<ArgumentRow> rows = command.rows();
   define(app, rows);
+  std::vector<std::string> words(argv + 1, argv + argc);
   if (command.forwards_arguments) {
     app.prefix_command();
   } else {
     app.allow_extras();
-    require_values_after_equals(argc, argv);
+    words = words_of(argc, argv, rows);
   }
+  std::reverse(words.begin(), words.end());  // as CLI11 takes them
   try {
-    root.parse(argc, argv);
+    root.parse(std::move(words));
   } catch (const CLI::CallForHelp&) {
     return {.text = help_text(command, collect(app, rows))};
   } catch (const CLI::ArgumentMismatch& error) {

@@ -24,6 +24,7 @@ EvalOptions options_of(const Arguments& arguments) {
 Engine engine_of(const Arguments& arguments) {
   const Config call = arguments.config();
   PolicySource source = load_policy(arguments.path("path"), call);
+  require_agreement(arguments, call, source, arguments.path("path"));
   source.config.device = call.device;
   source.config.threads = call.threads;
   source.config.json = call.json;

@@ -67,6 +67,12 @@ std::vector<ArgumentRow> rows() {
   };
 }
 
+/// Settings of the call; the kind of the policy decides which others go together.
+Config call_of(const Arguments& arguments) {
+  if (arguments.text("policy") != "linear") return arguments.config();
+  return arguments.config({{"policy", "linear"}});
+}
+
 /// An engine with the policy that --policy names.
 Engine make_engine(Config config, const Arguments& arguments) {
   const std::string policy = arguments.text("policy");
@@ -74,8 +80,7 @@ Engine make_engine(Config config, const Arguments& arguments) {
   if (policy.starts_with(kRunPrefix) && policy != kRunPrefix) {
     const std::string path = policy.substr(kRunPrefix.size());
     const PolicySource source = load_policy(path, config);
-    require(!arguments.given("env") || source.config.env == config.env,
-            origin.name + ": " + path + " is of " + source.config.env + ", not of " + config.env);
+    require_agreement(arguments, config, source, path);
     config.env = source.config.env;
     config.policy = source.config.policy;
     config.hidden = source.config.hidden;
@@ -130,7 +135,7 @@ RolloutOptions options_of(const Arguments& arguments) {
 }
 
 int run(const Arguments& arguments) {
-  const Config config = arguments.config();
+  const Config config = call_of(arguments);
   const std::string policy = arguments.text("policy"), mode = arguments.text("mode");
   const std::string file = arguments.text("save");
   const RolloutOptions options = options_of(arguments);

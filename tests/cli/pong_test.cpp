@@ -122,7 +122,7 @@ TEST_F(CliPong, BadInputIsNamedAndChangesNothing) {
               HasSubstr("has shape [16, 6400], expected [128, 4]"));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "x"));
   EXPECT_THAT(error({"rollout", "pong", "--policy", "run:c"}),
-              HasSubstr("2 lockstep: error: --policy: c is of cartpole, not of pong"));
+              HasSubstr("2 lockstep: error: env: pong is not the cartpole of c"));
   EXPECT_THAT(error({"eval", "p", "--max-pool"}), HasSubstr("2 lockstep: error: --max-pool: the"));
   EXPECT_THAT(error({"eval", "c", "--noops", "3"}), HasSubstr("2 lockstep: error: --noops"));
 }
