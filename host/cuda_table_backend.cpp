@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "host/isa.h"
+#include "host/threads.h"
 
 namespace lockstep {
 
@@ -69,7 +70,7 @@ TableBackend& CudaTableBackend::drawing() {
   if (!drawing_) {
     CpuTuning tuning;
     tuning.isa = choose_isa();
-    tuning.threads = config_.threads > 0 ? static_cast<int>(config_.threads) : omp_get_num_procs();
+    tuning.threads = thread_count(config_.threads);
     drawing_ = std::make_unique<TableBackend>(config_, *environment_, tuning);
   }
   return *drawing_;
