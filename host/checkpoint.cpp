@@ -17,6 +17,7 @@
 #include "host/crc32c.h"
 #include "host/durable_file.h"
 #include "host/errors.h"
+#include "host/json_text.h"
 #include "host/safetensors.h"
 
 namespace lockstep {
@@ -32,7 +33,6 @@ constexpr std::array kReservedKeys = {"schema_version", "files", "crc32c"};
 constexpr std::string_view kCrcKey = ",\n  \"crc32c\": \"";
 constexpr std::string_view kTail = "\"\n}\n";
 constexpr std::size_t kCrcDigits = 8;
-constexpr int kMaxJsonDepth = 16;
 
 std::string hex(std::uint32_t value) {
   std::array<char, kCrcDigits + 1> text{};
@@ -81,8 +81,7 @@ std::string make_manifest(const json& trainer, std::string_view model, std::stri
   throw BadInput(path.string() + " is damaged: " + reason);
 }
 
-// The JSON object, its checksum verified and removed. Depth is bounded so that a hostile file
-// cannot make the tree much larger than its text.
+// The JSON object, its checksum verified and removed.
 json parse_manifest(const fs::path& path) {
   const std::string text = read_file(path, kMaxTrainerJson);
   if (text.size() < kCrcKey.size() + kCrcDigits + kTail.size()) reject(path, "too short");
@@ -94,17 +93,11 @@ json parse_manifest(const fs::path& path) {
   if (text.compare(digits, kCrcDigits, hex(crc32c(covered))) != 0) {
     reject(path, "its CRC-32C does not match");
   }
-  const json::parser_callback_t bound_depth = [&path](int depth, json::parse_event_t, json&) {
-    if (depth > kMaxJsonDepth) reject(path, "nested too deeply");
-    return true;
-  };
-  json manifest;
   try {
-    manifest = json::parse(text, bound_depth);
-  } catch (const json::exception& error) {
-    reject(path, std::string("not JSON: ") + error.what());
+    return parse_json(text);
+  } catch (const BadInput& error) {
+    reject(path, error.what());
   }
-  return manifest;
 }
 
 void check_version(const json& manifest, const fs::path& path) {

@@ -37,21 +37,21 @@ std::string fault_of(const FileHandle& file) {
       header.e_phentsize != sizeof(Elf64_Phdr)) {
     return "not a module of this system";
   }
-  std::vector<Elf64_Phdr> segments(header.e_phnum);
-  if (!holds(header.e_phoff, segments.size() * sizeof(Elf64_Phdr))) {
+  if (!holds(header.e_phoff, header.e_phnum * sizeof(Elf64_Phdr))) {
     return cut_off(size, "its table of segments ends");
   }
+  std::vector<Elf64_Phdr> segments(header.e_phnum);
   read(file, header.e_phoff, std::span(segments));
   for (const Elf64_Phdr& segment : segments) {
     if (segment.p_type != PT_LOAD || holds(segment.p_offset, segment.p_filesz)) continue;
     return cut_off(size, "a segment ends");
   }
   if (header.e_shnum == 0) return {};  // stripped of its sections
-  std::vector<Elf64_Shdr> sections(header.e_shnum);
   if (header.e_shentsize != sizeof(Elf64_Shdr) ||
-      !holds(header.e_shoff, sections.size() * sizeof(Elf64_Shdr))) {
+      !holds(header.e_shoff, header.e_shnum * sizeof(Elf64_Shdr))) {
     return cut_off(size, "its table of sections ends");
   }
+  std::vector<Elf64_Shdr> sections(header.e_shnum);
   read(file, header.e_shoff, std::span(sections));
   // zeros where the end of the file was never written
   if (header.e_shstrndx >= header.e_shnum || sections[header.e_shstrndx].sh_type != SHT_STRTAB) {
@@ -64,7 +64,8 @@ std::string fault_of(const FileHandle& file) {
 
 std::string elf_fault(const std::filesystem::path& path) {
   try {
-    return fault_of(FileHandle(path, O_RDONLY | O_CLOEXEC));
+    // O_NONBLOCK: a FIFO under this name must not hang the program
+    return fault_of(FileHandle(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   } catch (const Error& error) {
     return error.what();
   }

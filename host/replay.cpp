@@ -10,7 +10,11 @@ namespace {
 
 void check(const cpu::EnvironmentFacts& facts, std::span<const std::uint8_t> actions,
            std::int64_t T, std::int64_t N, std::span<const double> initial, bool float64) {
-  require(T >= 1 && N >= 1 && static_cast<std::int64_t>(actions.size()) == T * N,
+  require(facts.replay.step != nullptr, std::string("replay: ") + facts.name +
+                                            " has no state of numbers; replay_game() plays it");
+  std::int64_t size = 0;
+  require(T >= 1 && N >= 1 && !__builtin_mul_overflow(T, N, &size) &&
+              static_cast<std::int64_t>(actions.size()) == size,
           "replay: actions must have shape [T, N] with T, N >= 1");
   require(initial.empty() || static_cast<std::int64_t>(initial.size()) == N * facts.state_size,
           "replay: initial must have shape [" + std::to_string(N) + ", " +

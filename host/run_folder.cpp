@@ -23,6 +23,7 @@
 #include <fmt/format.h>
 #include "host/durable_file.h"
 #include "host/errors.h"
+#include "host/json_text.h"
 #include "host/metrics.h"
 #include "host/plot.h"
 
@@ -69,14 +70,13 @@ std::string host_name() {
 }
 
 // run.json as an object of our schema; null if it is none.
-json read_run_json(const fs::path& folder) {
-  std::string text;
+json read_run_json(const fs::path& folder, int levels = kMaxJsonDepth) {
+  json record;
   try {
-    text = read_file(folder / kRunJson, kMaxRunJson);
+    record = parse_json<json>(read_file(folder / kRunJson, kMaxRunJson), levels);
   } catch (const BadInput&) {
     return {};
   }
-  json record = json::parse(text, nullptr, false);
   const bool ours = record.is_object() && record.value("schema", json()) == kSchema;
   return ours ? record : json();
 }
@@ -325,7 +325,7 @@ RunFolder& RunFolder::operator=(RunFolder&& other) noexcept {
 void RunFolder::start(const RunRecord& record, std::string_view config_toml) {
   replace_file(config_file(), config_toml);
   json now = record_json(record);
-  json before = read_run_json(path_);
+  json before = read_run_json(path_, kMaxJsonDepth - 2);  // two more once it stands in the list
   if (before.is_object() && before.contains("start_time")) {
     json earlier = json::array();
     if (before.contains("earlier") && before["earlier"].is_array()) earlier = before["earlier"];

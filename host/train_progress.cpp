@@ -1,6 +1,7 @@
 // Between a running training and its checkpoint.
 #include "host/train_progress.h"
 
+#include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -28,6 +29,23 @@ MomentNames moment_names(OptimizerKind kind) {
 
 void append(std::vector<NamedTensor>& to, std::vector<NamedTensor> from) {
   for (NamedTensor& tensor : from) to.push_back(std::move(tensor));
+}
+
+/// What get_to() would turn into some other number of ours without a word.
+void require_numbers(const nlohmann::json& trainer) {
+  constexpr std::int64_t kMaxCount = std::int64_t{1} << 62;  // as in metrics.jsonl
+  for (const char* key :
+       {"update", "episodes", "steps", "reached_update", "reached_episodes", "reached_steps"}) {
+    const nlohmann::json& count = trainer.at(key);
+    if (!count.is_number_integer() || count < 0 || count > kMaxCount) {
+      throw BadInput(std::string("trainer.json: ") + key + " is not a count in 0..2^62");
+    }
+  }
+  for (const nlohmann::json& score : trainer.at("recent_scores")) {
+    if (!std::isfinite(score.get<float>())) {
+      throw BadInput("trainer.json: a value of recent_scores is beyond float32");
+    }
+  }
 }
 
 }  // namespace
@@ -104,6 +122,7 @@ void restore_checkpoint(const Checkpoint& checkpoint, const Config& config,
       throw BadInput("the checkpoint is of environment '" + t.at("env").get<std::string>() +
                      "', not '" + config.env + "'");
     }
+    require_numbers(t);
     t.at("update").get_to(progress.update);
     t.at("episodes").get_to(progress.episodes);
     t.at("steps").get_to(progress.steps);

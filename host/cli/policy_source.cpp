@@ -53,7 +53,10 @@ void set_policy_shape(Config& config, const std::vector<NamedTensor>& tensors,
   }
   const bool has_second = find_tensor(tensors, "layer2.weight") != nullptr;
   config.policy = has_second ? PolicyKind::kMlp : PolicyKind::kLinear;
-  if (has_second) config.hidden = first->shape[0];
+  if (has_second) {
+    set_option(config, *find_option("hidden"), std::to_string(first->shape[0]),
+               Origin{path.string() + ": units of layer1.weight", true});
+  }
 }
 
 }  // namespace

@@ -176,6 +176,17 @@ TEST(EngineEvaluate, RefusesWhatMakesNoSense) {
   EXPECT_THROW(engine.evaluate({.epsilon = std::nan("")}), InvalidArgument);
 }
 
+// --- replay ---
+
+TEST(EngineReplay, RefusesShapesThatDoNotFitAndWorldsWithoutAState) {
+  const std::vector<std::uint8_t> actions = {0, 1};
+  EXPECT_THROW(replay(actions, 1, 1, {}, {}), InvalidArgument);
+  // a product that is 2 or 0 again in 64 bits
+  EXPECT_THROW(replay(actions, (std::int64_t{1} << 62) + 1, 2, {}, {}), InvalidArgument);
+  EXPECT_THROW(replay({}, std::int64_t{1} << 32, std::int64_t{1} << 32, {}, {}), InvalidArgument);
+  EXPECT_THROW(replay(actions, 2, 1, {}, {.env = "pong"}), InvalidArgument);
+}
+
 // --- rollouts ---
 
 TEST(EngineRollout, TheTrajectoryIsTheOneReplayGives) {

@@ -10,7 +10,10 @@
 
 #include "host/checkpoint.h"
 #include "host/engine.h"
+#include "host/environments.h"
 #include "host/errors.h"
+#include "host/policy_parameters.h"
+#include "host/train_progress.h"
 #include "tests/support/scratch_folder.h"
 #include "tests/support/training.h"
 
@@ -220,6 +223,34 @@ TEST_F(Resume, HorizonModeCountsWhatItCutAndTrains) {
   EXPECT_GT(result.episodes, 18);
   EXPECT_LT(result.episodes, 3 * 18 * 3);
   EXPECT_NE(engine.policy()[0].data, before);
+}
+
+TEST(RestoreCheckpoint, RefusesCountsAndScoresOutOfRange) {
+  Config config;
+  const PolicyShape shape = policy_shape(config, find_environment(config.env));
+  TrainingState state;
+  state.parameters.assign(static_cast<std::size_t>(shape.size()), 0.5f);
+  state.first_moment = state.second_moment = state.parameters;
+  TrainProgress progress;
+  progress.recent = {20};
+  const Checkpoint good = make_checkpoint(config, "", shape, state, progress);
+  const auto restore = [&](const char* key, const nlohmann::json& value) {
+    Checkpoint checkpoint = good;
+    checkpoint.trainer[key] = value;
+    restore_checkpoint(checkpoint, config, shape, state, progress);
+  };
+  EXPECT_NO_THROW(restore("steps", std::int64_t{1} << 62));
+  EXPECT_EQ(progress.steps, std::int64_t{1} << 62);
+  for (const char* key :
+       {"update", "episodes", "steps", "reached_update", "reached_episodes", "reached_steps"}) {
+    for (const nlohmann::json& value :
+         {nlohmann::json(-1), nlohmann::json(0.5), nlohmann::json(1e300),
+          nlohmann::json((std::int64_t{1} << 62) + 1), nlohmann::json(~std::uint64_t{0}),
+          nlohmann::json(true), nlohmann::json("1")}) {
+      EXPECT_THROW(restore(key, value), BadInput) << key << " " << value;
+    }
+  }
+  EXPECT_THROW(restore("recent_scores", {1, 1e300}), BadInput);
 }
 
 }  // namespace

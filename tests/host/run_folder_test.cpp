@@ -377,6 +377,22 @@ TEST_F(RunFolderTest, KeepsTheRecordsOfEarlierProcesses) {
   EXPECT_FALSE(run["earlier"][1].contains("earlier"));
 }
 
+TEST_F(RunFolderTest, ARecordOfManyLevelsIsNoRecord) {
+  make_run("out");
+  const auto nested = [](std::size_t levels) {
+    return R"({"schema": "lockstep.run/1", "start_time": "", "more": )" + std::string(levels, '[') +
+           std::string(levels, ']') + "}";
+  };
+  spill("out/run.json", nested(10));
+  EXPECT_TRUE(is_run_folder("out"));
+  spill("out/run.json", nested(15));  // the most: not kept, for in the list it would be too deep
+  RunFolder::open("out").start(RunRecord(), "");
+  EXPECT_TRUE(is_run_folder("out"));
+  spill("out/run.json", nested(100'000));  // copying its tree would end the stack
+  EXPECT_FALSE(is_run_folder("out"));
+  EXPECT_THROW(RunFolder::open("out"), BadInput);
+}
+
 TEST_F(RunFolderTest, DrawsTheLearningCurve) {
   Config config;
   config.recipe = "a<b";
