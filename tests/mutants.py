@@ -144,13 +144,13 @@ def check_driver(workshop, rows):
     print("self-check: a harmless patch is reported as missed, as it should be", flush=True)
 
 
-def main():
+def main(workshop_type=Workshop, table=ROOT / "tests" / "mutants.txt", work="mutants"):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="rows whose file or test matches this expression")
     parser.add_argument("--budget", type=float, default=float("inf"),
                         help="start no new row after this many seconds")
-    parser.add_argument("--work", type=pathlib.Path, default=ROOT / "build" / "mutants")
-    parser.add_argument("--table", type=pathlib.Path, default=ROOT / "tests" / "mutants.txt")
+    parser.add_argument("--work", type=pathlib.Path, default=ROOT / "build" / work)
+    parser.add_argument("--table", type=pathlib.Path, default=table)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--list", action="store_true", help="print the rows and stop")
     options = parser.parse_args()
@@ -163,7 +163,7 @@ def main():
     if not rows:
         raise SystemExit("no row to run")
     start = time.monotonic()
-    workshop = Workshop(options.work, options.jobs)
+    workshop = workshop_type(options.work, options.jobs)
     check_driver(workshop, rows)
 
     caught, missed, wrong, left = 0, [], [], 0
