@@ -1,7 +1,7 @@
-// The learning rate over the updates of a run.
-#include <algorithm>
+// The schedule of the learning rate, with the same bits whatever the C library.
+#include "host/learning_rate.h"
 
-#include "host/trainer.h"
+#include <algorithm>
 
 namespace lockstep {
 

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "host/errors.h"
+#include "host/learning_rate.h"
 #include "host/metrics.h"
 #include "host/options.h"
 #include "host/run_folder.h"

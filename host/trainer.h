@@ -15,9 +15,4 @@ TrainResult run_training(Backend& backend, const Config& config,
                          const EnvironmentEntry& environment, const TrainingState& initial,
                          const TrainHooks& hooks);
 
-/// Learning rate after so many updates of its decay; `factor` is TrainingState::lr_factor.
-double learning_rate(const Config& config, std::int64_t decayed, double factor);
-/// What lr_factor is multiplied by after each update: 10^(-1 / lr_decay_updates), or 1.
-double decay_factor(const Config& config);
-
 }  // namespace lockstep

@@ -1,9 +1,11 @@
-// Tests for the learning rate of host/trainer.h: closed forms, where the decay begins, resuming.
+// Tests for the learning rate of host/learning_rate.h and of a training: closed forms, where the
+// decay begins, resuming.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 
+#include "host/learning_rate.h"
 #include "tests/support/trainer_fixture.h"
 
 namespace lockstep {

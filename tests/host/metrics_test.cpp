@@ -17,6 +17,7 @@
 #include <sstream>
 
 #include "host/errors.h"
+#include "tests/support/metrics_sample.h"
 #include "tests/support/scratch_folder.h"
 
 namespace lockstep {
@@ -24,38 +25,19 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
+using test::append_samples;
+using test::one_to;
+using test::sample;
 using test::ScratchFolder;
 using test::slurp;
 using test::spill;
+using test::updates_of;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInf = std::numeric_limits<double>::infinity();
-
-UpdateMetrics sample(std::int64_t update) {
-  const double u = static_cast<double>(update);
-  UpdateMetrics m;
-  m.update = update;
-  m.episodes = 16 * update;
-  m.steps = 1000 * update;
-  m.seconds = u / 7000;
-  m.mean_score = u / 3;
-  m.batch_score = std::sqrt(u);
-  m.batch_length = 20;
-  m.learning_rate = 0.03;
-  m.policy_loss = -1 / u;
-  m.entropy = 0.69;
-  m.grad_norm = 1e-7 * u;
-  m.has_eval = update % 5 == 0;
-  if (m.has_eval) m.eval_score = 500;
-  return m;
-}
-
-void append_samples(MetricsLog& log, std::int64_t first, std::int64_t last) {
-  for (std::int64_t update = first; update <= last; ++update) log.append(sample(update));
-}
 
 // The lines without what differs from run to run.
 std::vector<json> without_times(const fs::path& folder) {
@@ -76,18 +58,6 @@ std::uintmax_t event_bytes(const ScratchFolder& folder) {
     if (name.starts_with("events.out.tfevents.")) bytes += fs::file_size(folder / name);
   }
   return bytes;
-}
-
-std::vector<std::int64_t> updates_of(const std::vector<UpdateMetrics>& rows) {
-  std::vector<std::int64_t> updates;
-  for (const auto& row : rows) updates.push_back(row.update);
-  return updates;
-}
-
-std::vector<std::int64_t> one_to(std::int64_t last) {
-  std::vector<std::int64_t> updates;
-  for (std::int64_t update = 1; update <= last; ++update) updates.push_back(update);
-  return updates;
 }
 
 TEST(MetricsLineTest, IsOneFlatJsonObjectUnderCleanRlNames) {
