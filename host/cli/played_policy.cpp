@@ -5,6 +5,7 @@
 #include "host/cli/game_option.h"
 #include "host/cli/math_option.h"
 #include "host/cli/mode_option.h"
+#include "host/cli/policy_agreement.h"
 #include "host/cli/policy_source.h"
 
 namespace lockstep::cli {

@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "host/cli/command.h"
 #include "host/config.h"
 #include "host/tensor.h"
 
@@ -20,10 +19,5 @@ struct PolicySource {
 /// gives the environment and activation of a bare file.
 /// Errors: BadInput for anything unreadable, damaged or of a shape no policy has.
 PolicySource load_policy(const std::filesystem::path& path, const Config& fallback);
-
-/// Errors: InvalidArgument if the line gives an option (env, activation, hidden) another value than
-/// the policy at `path` has. `call` holds the values of the line.
-void require_agreement(const Arguments& arguments, const Config& call, const PolicySource& source,
-                       const std::string& path);
 
 }  // namespace lockstep::cli

@@ -15,6 +15,7 @@
 #include "host/cli/math_option.h"
 #include "host/cli/mode_option.h"
 #include "host/cli/output.h"
+#include "host/cli/policy_agreement.h"
 #include "host/cli/policy_source.h"
 #include "host/cli/record.h"
 #include "host/engine.h"
