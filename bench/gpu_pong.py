@@ -60,7 +60,7 @@ def tiny(row):
     """The same row, for the emulator."""
     envs = 1 if row.updates else 4
     return dataclasses.replace(row, envs=envs, steps=min(row.steps, 20), updates=min(row.updates, 3),
-                               words=row.words.replace("2000", "20"))
+                               words=row.words.replace("2000", "30"))  # room for a score of 22
 
 
 class Failure(Exception):

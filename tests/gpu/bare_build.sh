@@ -17,6 +17,7 @@ work=${1:-build/bare}
 packages=tests/gpu/packages.txt
 
 if [ "${LS_BARE_INSIDE-}" != 1 ]; then
+  rm -rf "$work/debs" # else an older version would be unpacked too
   mkdir -p "$work/debs"
   (cd "$work/debs" && xargs apt-get -q download <"$root/$packages") >"$work/download.log" 2>&1 || {
     cat "$work/download.log"
@@ -57,7 +58,7 @@ fi
 # objects: whole programs would take minutes of nvcc. gtest and gmock; benchmark and OpenBLAS; CLI11 and
 # fmt; nlohmann-json; toml++
 targets=(host/CMakeFiles/lockstep_host.dir/{config_file,metrics,build_stamp}.cpp.o
-  host/cli/CMakeFiles/lockstep_cli.dir/parser.cpp.o
+  host/cli/CMakeFiles/lockstep_commands.dir/parser.cpp.o
   bench/CMakeFiles/lockstep_bench_common.dir/{bench_main,op_by_op}.cpp.o)
 if command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ]; then
   targets+=(CMakeFiles/lockstep_cuda_parts.dir/lockstep_cuda_parts/common.cu.o

@@ -207,7 +207,7 @@ part_hashes() {
 
 part_tests() {
   local which=(-L '^gpu$') limit=150
-  if [ $emulated = yes ]; then which=(-R 'Cuda|_emulated|gpu_report|_check_self_test'); fi
+  if [ $emulated = yes ]; then which=(-R 'Cuda|_emulated|gpu_report|_check_self_test' -LE '^(slow|live|exhaustive)$'); fi
   # ended by itself, so that it writes what it knows
   LS_REQUIRE_GPU=1 within $((limit + 20)) ctest --test-dir "$build" --output-on-failure --no-tests=error \
     --stop-time "$(date -d "+$(share $limit) seconds" +%T)" --output-junit "$out/tests.xml" \
