@@ -6,13 +6,16 @@
 # command that runs it. Time is $SECONDS of the shell.
 
 # Seconds from now that a step of weight WEIGHT may take, with all weights still to come adding up to TOTAL:
-# its weight, or less where the budget ends before. LS_CI_ALL=yes: no limit (prints nothing).
+# its weight, or its part of what the budget leaves; nothing where that is less than half the weight, for
+# then it would build and hardly run. LS_CI_ALL=yes: no limit (prints nothing).
 allowance() { # WEIGHT TOTAL
   if [ "$LS_CI_ALL" = yes ]; then return; fi
   local left=$((LS_CI_SECONDS - SECONDS))
   if [ $left -lt 0 ]; then left=0; fi
   if [ $left -gt "$2" ]; then left=$2; fi
-  echo $(($1 * left / $2))
+  local share=$(($1 * left / $2))
+  if [ $((2 * share)) -lt "$1" ]; then share=0; fi
+  echo $share
 }
 
 # Where the turn of this commit begins among N items.
