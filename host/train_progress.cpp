@@ -34,12 +34,18 @@ void append(std::vector<NamedTensor>& to, std::vector<NamedTensor> from) {
 /// What get_to() would turn into some other number of ours without a word.
 void require_numbers(const nlohmann::json& trainer) {
   constexpr std::int64_t kMaxCount = std::int64_t{1} << 62;  // as in metrics.jsonl
-  for (const char* key :
-       {"update", "episodes", "steps", "reached_update", "reached_episodes", "reached_steps"}) {
+  const auto require_count = [&](const char* key) {
     const nlohmann::json& count = trainer.at(key);
     if (!count.is_number_integer() || count < 0 || count > kMaxCount) {
       throw BadInput(std::string("trainer.json: ") + key + " is not a count in 0..2^62");
     }
+  };
+  for (const char* key :
+       {"update", "episodes", "steps", "reached_update", "reached_episodes", "reached_steps"}) {
+    require_count(key);
+  }
+  for (const char* key : {"cut_steps", "gradient_updates"}) {  // not in older checkpoints
+    if (trainer.contains(key)) require_count(key);
   }
   for (const nlohmann::json& score : trainer.at("recent_scores")) {
     if (!std::isfinite(score.get<float>())) {
@@ -133,7 +139,8 @@ void restore_checkpoint(const Checkpoint& checkpoint, const Config& config,
     t.at("reached_episodes").get_to(progress.reached_episodes);
     t.at("reached_steps").get_to(progress.reached_steps);
     t.at("reached_seconds").get_to(progress.reached_seconds);
-    // older checkpoints did not count them
+    // older checkpoints did not count them: as if nothing had been cut and every update had had a
+    // gradient, so that nobody is told that such a run learns nothing
     progress.cut_steps = t.value("cut_steps", std::int64_t{0});
     progress.gradient_updates = t.value("gradient_updates", progress.update);
     t.at("best_eval").get_to(progress.best_eval);

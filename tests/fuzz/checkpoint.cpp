@@ -66,7 +66,8 @@ std::string sealed(std::string text) {
 
 void check_limits(const TrainingState& state, const TrainProgress& p) {
   for (const std::int64_t count :
-       {p.update, p.episodes, p.steps, p.reached_update, p.reached_episodes, p.reached_steps}) {
+       {p.update, p.episodes, p.steps, p.reached_update, p.reached_episodes, p.reached_steps,
+        p.cut_steps, p.gradient_updates}) {
     check(count >= 0 && count <= kMaxCount, "a count outside of its range");
   }
   for (const float score : p.recent) check(std::isfinite(score), "a score that is no number");

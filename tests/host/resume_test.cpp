@@ -241,8 +241,8 @@ TEST(RestoreCheckpoint, RefusesCountsAndScoresOutOfRange) {
   };
   EXPECT_NO_THROW(restore("steps", std::int64_t{1} << 62));
   EXPECT_EQ(progress.steps, std::int64_t{1} << 62);
-  for (const char* key :
-       {"update", "episodes", "steps", "reached_update", "reached_episodes", "reached_steps"}) {
+  for (const char* key : {"update", "episodes", "steps", "reached_update", "reached_episodes",
+                          "reached_steps", "cut_steps", "gradient_updates"}) {
     for (const nlohmann::json& value :
          {nlohmann::json(-1), nlohmann::json(0.5), nlohmann::json(1e300),
           nlohmann::json((std::int64_t{1} << 62) + 1), nlohmann::json(~std::uint64_t{0}),
@@ -251,6 +251,23 @@ TEST(RestoreCheckpoint, RefusesCountsAndScoresOutOfRange) {
     }
   }
   EXPECT_THROW(restore("recent_scores", {1, 1e300}), BadInput);
+}
+
+TEST(RestoreCheckpoint, TakesOlderOnesThatDidNotCountWhatTaught) {
+  Config config;
+  const PolicyShape shape = policy_shape(config, find_environment(config.env));
+  TrainingState state;
+  state.parameters.assign(static_cast<std::size_t>(shape.size()), 0.5f);
+  state.first_moment = state.second_moment = state.parameters;
+  TrainProgress progress;
+  progress.update = 7;
+  progress.cut_steps = progress.gradient_updates = 3;
+  Checkpoint older = make_checkpoint(config, "", shape, state, progress);
+  older.trainer.erase("cut_steps");
+  older.trainer.erase("gradient_updates");
+  restore_checkpoint(older, config, shape, state, progress);
+  EXPECT_EQ(progress.cut_steps, 0);
+  EXPECT_EQ(progress.gradient_updates, 7);
 }
 
 }  // namespace
