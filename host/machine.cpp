@@ -197,8 +197,11 @@ void require_memory(std::int64_t wanted, std::int64_t in_use, const MachineLimit
 }
 
 MemoryClaim::MemoryClaim(std::int64_t bytes) {
-  require_memory(bytes, claimed.load(), machine_limits());
-  claimed += bytes;
+  // one step with the check: of two claims that fit alone, but not together, one is refused
+  std::int64_t in_use = claimed.load();
+  do {
+    require_memory(bytes, in_use, machine_limits());
+  } while (!claimed.compare_exchange_weak(in_use, in_use + bytes));
   bytes_ = bytes;
 }
 

@@ -6,8 +6,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <fstream>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "host/buffer.h"
 #include "host/errors.h"
@@ -164,6 +167,29 @@ TEST(MemoryClaim, CountsAsLongAsItLives) {
     moved = MemoryClaim();
     MemoryClaim again(most);
   }
+  MemoryClaim after(most);
+}
+
+TEST(MemoryClaim, OfTwoAtOnceThatDoNotFitTogetherOneIsRefused) {
+  const std::int64_t most = machine_limits().memory / 5 * 3;
+  std::atomic<int> held{0}, refused{0};
+  std::atomic<bool> both{false};
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < 4; ++thread) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 2000; ++i) {
+        try {
+          const MemoryClaim claim(most);
+          if (++held > 1) both = true;
+          --held;
+        } catch (const OutOfMemory&) {
+          ++refused;
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_FALSE(both) << refused << " claims were refused";
   MemoryClaim after(most);
 }
 
