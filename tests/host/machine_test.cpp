@@ -198,7 +198,12 @@ TEST(MemoryClaim, IsWhatABufferMakes) {
   GTEST_SKIP() << "the sanitizer touches memory of its own for it";
 #endif
   const std::int64_t half = machine_limits().memory / 2;
-  Buffer<char> large(half);  // not touched, so not there
+  Buffer<char> large;
+  try {
+    large = Buffer<char>(half);  // not touched, so not there
+  } catch (const OutOfMemory& error) {
+    GTEST_SKIP() << "a kernel that promises no more than it has: " << error.what();
+  }
   EXPECT_THROW(Buffer<char>{half}, OutOfMemory);
   Buffer<char> moved(std::move(large));
   EXPECT_THROW(Buffer<char>{half}, OutOfMemory);
