@@ -16,7 +16,8 @@ namespace {
 const Target& target() { return targets().front(); }
 
 std::string dictionary() {
-  std::string text;
+  // libFuzzer takes an empty file for a missing one
+  std::string text = std::string("# words of ") + target().name + "\n";
   for (const std::string& word :
        target().words != nullptr ? target().words() : std::vector<std::string>()) {
     text += '"';

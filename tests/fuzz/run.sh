@@ -36,7 +36,7 @@ fuzz() { # target
   mkdir -p "$inputs"
   "$program" --write-inputs "$seeds"
   "$program" "$inputs" "$seeds" -dict="$seeds.dict" -artifact_prefix="$build/findings/$name-" \
-    -max_total_time="$seconds" -print_final_stats=1 -max_len=20000 -timeout=10 -rss_limit_mb=1024 \
+    -max_total_time="$seconds" -print_final_stats=1 -max_len=20000 -timeout=30 -rss_limit_mb=1024 \
     -malloc_limit_mb=64 >"$log" 2>&1 || code=$?
   [ "$code" -eq 0 ] || verdict=FINDING
   runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
@@ -52,4 +52,5 @@ fuzz() { # target
 export -f fuzz
 export build seconds
 
+# shellcheck disable=SC2016  # expanded inside
 printf '%s\n' "${targets[@]}" | xargs -P 2 -n 1 bash -c 'fuzz "$1"' _ || exit 1
