@@ -23,7 +23,7 @@ import xml.etree.ElementTree
 SCRIPT = pathlib.Path(__file__).resolve().parent / "run_all.sh"
 PARTS = ["facts", "bench", "report", "hashes", "tests", "sanitizers"]
 TOOLS = ["memcheck", "racecheck", "initcheck", "synccheck"]
-SPARE = 25  # seconds: what was asked to end may take ten, and a machine is busy
+SPARE = 60  # seconds: what was asked to end may take ten, and a machine is busy
 STAND_IN = """#!/bin/sh
 while [ "${1#--}" != "$1" ]; do
   case $1 in --tool | --error-exitcode | --leak-check) shift ;; esac

@@ -77,7 +77,7 @@ class Process {
   void send(int signal) { kill(pid_, signal); }
   std::string err() const { return slurp(logs_ / "err"); }
 
-  /// Waits until `condition` holds. False if the program ended or a minute passed before.
+  /// Waits until `condition` holds. False if the program ended or three minutes passed before.
   template <typename Condition>
   bool wait_until(Condition&& condition) {
     for (const auto end = deadline(); std::chrono::steady_clock::now() < end; pause()) {
@@ -91,7 +91,7 @@ class Process {
     return false;
   }
 
-  /// Waits for the end. After a minute the program is killed and the test fails.
+  /// Waits for the end. After three minutes the program is killed and the test fails.
   ProcessResult wait() {
     const bool ended = wait_until([&] {
       siginfo_t info{};
@@ -118,7 +118,7 @@ class Process {
     return result;
   }
   static std::chrono::steady_clock::time_point deadline() {
-    return std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    return std::chrono::steady_clock::now() + std::chrono::minutes(3);
   }
   static void pause() { std::this_thread::sleep_for(std::chrono::milliseconds(1)); }
 
