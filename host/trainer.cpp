@@ -196,6 +196,7 @@ class Training {
       const std::vector<double> rates = next_rates();
       auto results = backend_.updates(static_cast<std::uint32_t>(progress_.update), rates);
       for (std::size_t i = 0; i < results.size(); ++i) {
+        state_is_good_ = false;  // a run resumed from here would lack the row and the test of log()
         lr_factor_ *= decay_of(progress_.update);
         progress_.add(results[i], config_.over);
         newest_ = {std::move(results[i]), rates[i], false, seconds_before_ + elapsed()};
@@ -203,6 +204,7 @@ class Training {
         newest_->evaluated = evaluate_if_due();
         newest_->seconds = seconds_before_ + elapsed();
         if (due(config_.log_every)) log(metrics_of(*newest_));
+        state_is_good_ = true;
         if (due(hooks_.print_every) && hooks_.on_print) hooks_.on_print(metrics_of(*newest_));
         if (due(config_.checkpoint_every)) save();
       }
@@ -269,6 +271,7 @@ class Training {
       progress_.reached_steps = m.steps;
       progress_.reached_seconds = m.seconds;
     }
+    state_is_good_ = true;  // also if the caller's hook fails
     if (hooks_.on_log) hooks_.on_log(m);
   }
 
@@ -366,7 +369,7 @@ class Training {
   std::vector<UpdateMetrics> curve_;
   Clock::time_point start_ = Clock::now();
   bool recorded_ = false;             // run.json speaks of this process
-  bool state_is_good_ = false;        // the backend holds the state after progress_.update updates
+  bool state_is_good_ = false;        // to save: after progress_.update updates, all of them logged
   std::optional<DoneUpdate> newest_;  // of this process
   std::optional<UpdateMetrics> earlier_end_;  // what log_end() of the process before wrote
   double seconds_before_ = 0;

@@ -269,6 +269,36 @@ TEST_F(Trainer, AnErrorKeepsTheLastGoodState) {
   EXPECT_THAT(resumed_epochs, ElementsAre(6u, 7u));
 }
 
+// A checkpoint of an update stands for its row in the log and the test of the threshold, too.
+TEST_F(Trainer, AnUpdateThatWasNotLoggedIsNotSaved) {
+  config.updates = 6;
+  config.checkpoint_every = 3;
+  config.eval_every = 2;
+  config.over = 1;
+  config.until_score = 3;
+  config.extra_updates = 100;
+  backend.scores = [](std::uint32_t u) { return std::vector<float>{u == 3 ? 3.0f : 1.0f}; };
+  backend.evaluation = [](const PlayRequest& r) -> float {
+    if (r.stream.epoch == kEvaluationEpoch + 2) throw OutOfMemory("planted");
+    return 1;
+  };
+  EXPECT_THROW(train(), OutOfMemory);
+  EXPECT_THAT(checkpoints(), UnorderedElementsAre("00000003", "best", "last"));
+  backend.evaluation = [](const PlayRequest&) { return 1.0f; };
+  const TrainResult result = resume();
+  EXPECT_THAT(resumed_epochs, ElementsAre(3u, 4u, 5u));
+  EXPECT_EQ(result.reached_update, 4);
+  EXPECT_THAT(result.curve, SizeIs(6));
+}
+
+TEST_F(Trainer, AnUpdateIsSavedWhoeverFailsAfterItsLog) {
+  hooks.on_log = [](const UpdateMetrics& m) {
+    if (m.update == 4) throw IoError("planted");
+  };
+  EXPECT_THROW(train(), IoError);
+  EXPECT_THAT(checkpoints(), UnorderedElementsAre("00000004", "last"));
+}
+
 // Whatever ends a training, and wherever: in the loop, at its end, before its first update.
 TEST_F(Trainer, EveryFailureIsRecorded) {
   const auto status = [&] {
