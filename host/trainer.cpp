@@ -322,7 +322,7 @@ class Training {
   /// Each step is tried whatever became of the one before, and the first error is the one to
   /// report.
   void fail(const std::string& error) noexcept {
-    if (!recorded_) return;
+    if (!files_) return;
     const auto attempt = [](const auto& step) {
       try {
         step();
@@ -330,9 +330,10 @@ class Training {
       }
     };
     if (state_is_good_ && files_->saved_update != progress_.update) attempt([&] { save(); });
+    // whatever failed: open() has taken the row of an earlier end away
     if (files_->metrics) attempt([&] { log_end(); });
     if (files_->metrics) attempt([&] { files_->metrics->close(); });
-    attempt([&] { finish(summary(), "failed", error); });
+    if (recorded_) attempt([&] { finish(summary(), "failed", error); });
   }
 
   TrainResult summary() const {

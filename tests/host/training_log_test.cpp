@@ -94,6 +94,22 @@ TEST_F(TrainingLog, ARunThatGoesOnHasNoTraceOfAnEarlierEnd) {
   EXPECT_THAT(logged(), ElementsAre(10, 20, 30));
 }
 
+TEST_F(TrainingLog, AResumeThatCannotStartLeavesTheEarlierEnd) {
+  config.log_every = 10;
+  config.updates = 15;
+  train();
+  const std::filesystem::path settings = scratch / "run/config.toml";
+  std::filesystem::remove(settings);
+  std::filesystem::create_directory(settings);  // which no file can replace
+  EXPECT_THROW(resume(), IoError);
+  EXPECT_THAT(logged(), ElementsAre(10, 15));
+  EXPECT_EQ(run_json().at("status"), "finished");
+  std::filesystem::remove(settings);
+  config.updates = 30;
+  resume();
+  EXPECT_THAT(logged(), ElementsAre(10, 20, 30));
+}
+
 TEST_F(TrainingLog, TheEndOfARunIsKnownWhateverTheIntervalWas) {
   config.updates = 4;
   train();
