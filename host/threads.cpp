@@ -6,8 +6,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cmath>
+#include <cstddef>
 #include <cstdlib>
+#include <exception>
+#include <filesystem>
 #include <limits>
 #include <system_error>
 #include <thread>
@@ -27,21 +31,44 @@ void register_fork_handler() {
 #endif
 }
 
+/// Threads of this process that count for the kernel; 0 where it does not say.
+std::int64_t counted_threads() {
+  std::error_code error;
+  std::int64_t count = 0;
+  std::filesystem::directory_iterator task("/proc/self/task", error);
+  for (; !error && task != std::filesystem::directory_iterator(); task.increment(error)) ++count;
+  return count;
+}
+
+/// join() returns before the kernel has lowered its counts, and where they are at the limit libgomp
+/// would be refused the threads that were just found possible.
+void wait_until_counted(std::int64_t threads) {
+  using namespace std::chrono_literals;
+  const auto end = std::chrono::steady_clock::now() + 200ms;
+  while (counted_threads() > threads && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(1ms);
+  }
+}
+
 /// Starts threads beside this one until there are `wanted` or one more is refused; ends them.
 int count_startable(int wanted) {
+  const std::int64_t before = counted_threads();
   std::atomic<bool> go{false};
   std::vector<std::thread> threads;
   try {
+    threads.reserve(static_cast<std::size_t>(wanted));
     while (static_cast<int>(threads.size()) + 1 < wanted) {
       threads.emplace_back([&go] { go.wait(false); });
     }
-  } catch (const std::system_error&) {
-    // this many then
+  } catch (const std::exception&) {
+    // this many then, whether threads or memory for them ran out
   }
   go = true;
   go.notify_all();
   for (std::thread& thread : threads) thread.join();
-  return static_cast<int>(threads.size()) + 1;
+  const int count = static_cast<int>(threads.size()) + 1;
+  if (count < wanted) wait_until_counted(before);
+  return count;
 }
 
 }  // namespace

@@ -13,6 +13,8 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
+#include <iterator>
 #include <vector>
 
 #include "host/engine.h"
@@ -82,6 +84,19 @@ TEST(StartableThreads, AreTriedOnce) {
               }),
               possible + 1);
   }
+}
+
+TEST(StartableThreads, AreGoneForTheKernelTooWhereOneWasRefused) {
+  const auto tasks = [] {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
+  };
+  EXPECT_EQ(in_child([&] {
+              const auto before = tasks();
+              threads_left = 200;
+              startable_threads(300);
+              return tasks() <= before ? 0 : 1;
+            }),
+            0);
 }
 
 TEST(DefaultThreads, AreTheVariablesElseTheCoresOfTheQuota) {
