@@ -140,10 +140,11 @@ PlayResult play_dense(DenseDevice& device, const PlayRequest& request, int O, in
   device.start(request);
   PlayResult result;
   const std::int64_t numbers = request.num_envs * O;  // of a step's observations
+  MemoryClaim claim;                                  // until they are the caller's
   if (request.keep_pictures) {
     // one step more than is played: the caller may add what follows without a copy
     const std::int64_t reserved = numbers * (request.T + std::int64_t{1});
-    const MemoryClaim claim(reserved);
+    claim = MemoryClaim(reserved);
     result.pictures.reserve(static_cast<std::size_t>(reserved));
     result.pictures.resize(static_cast<std::size_t>(numbers * request.T));
   }

@@ -11,6 +11,13 @@
 namespace lockstep {
 namespace {
 
+/// Of all arrays of a trajectory but final_obs, whose size only its episodes tell.
+std::int64_t trajectory_bytes(std::int64_t T, std::int64_t N, std::int64_t O, std::int64_t logits,
+                              bool pictures) {
+  constexpr std::int64_t kNumber = sizeof(float), kFlags = 3;  // action, terminated, truncated
+  return T * N * ((logits + 1) * kNumber + kFlags) + (T + 1) * N * O * (pictures ? 1 : kNumber);
+}
+
 /// From groups of 16 to time-major rows.
 Trajectory to_trajectory(const Record<float>& r, std::int64_t N, int O, int A, bool logits) {
   const int Z = logits_of(A);
@@ -20,9 +27,6 @@ Trajectory to_trajectory(const Record<float>& r, std::int64_t N, int O, int A, b
   out.O = O;
   out.Z = Z;
   const auto steps = static_cast<std::size_t>(N * r.T);
-  const std::int64_t numbers = 1 + (logits ? Z : 0), flags = 3, obs = r.obs != nullptr ? O : 0;
-  const MemoryClaim claim(N * r.T * (numbers * std::int64_t{sizeof(float)} + flags) +
-                          N * (r.T + 1) * obs * std::int64_t{sizeof(float)});
   if (r.obs != nullptr) out.obs.resize(static_cast<std::size_t>(N * (r.T + 1) * O));
   if (logits) out.logits.resize(steps * static_cast<std::size_t>(Z));
   out.action.resize(steps);
@@ -57,7 +61,6 @@ Trajectory to_trajectory(const Record<float>& r, std::int64_t N, int O, int A, b
 /// The difference pictures of recorded rows of a table, [T + 1, N, P], the last still 0.
 std::vector<std::int8_t> to_pictures(const cpu::TableFacts& facts, const Trajectory& t,
                                      const std::vector<std::uint16_t>& rows, int threads) {
-  const MemoryClaim claim((t.T + 1) * t.N * t.O);
   std::vector<std::int8_t> pictures(static_cast<std::size_t>((t.T + 1) * t.N * t.O));
   parallel_for(t.N, threads, [&](std::int64_t i, int) {
     const std::uint16_t* group = rows.data() + i / kGroup * t.T * facts.shape.objects * kGroup;
@@ -107,6 +110,7 @@ RolloutResult Engine::rollout(const RolloutOptions& options) {
   for (std::int64_t repeat = 0; repeat < options.repeats; ++repeat) {
     request.stream = {e.config.seed, static_cast<std::uint32_t>(repeat)};
     Record<float> record = buffers.record();
+    played = {};  // the pictures before go before there are new ones
     played = e.backend->play(e.parameters, request, options.keep ? &record : nullptr);
     result.seconds += played.seconds;
     result.library = played.library;
@@ -117,6 +121,10 @@ RolloutResult Engine::rollout(const RolloutOptions& options) {
   result.mean_score = result.episodes > 0 ? score / static_cast<double>(result.episodes)
                                           : std::numeric_limits<double>::quiet_NaN();
   if (options.keep) {
+    // as long as arrays are being made: afterwards the trajectory is the caller's
+    const MemoryClaim claim(
+        trajectory_bytes(request.T, e.config.envs, e.facts.observation_size,
+                         options.random_policy ? 0 : logits_of(e.facts.num_actions), pictures));
     result.trajectory = to_trajectory(buffers.record(), e.config.envs, e.facts.observation_size,
                                       e.facts.num_actions, !options.random_policy);
     if (request.dense) {
