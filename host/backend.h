@@ -33,12 +33,14 @@ struct UpdateResult {
   std::int64_t episodes = 0;          // finished, listed or not
   double score_sum = 0;               // of finished episodes
   std::int64_t length_sum = 0;
-  std::int64_t steps = 0;      // environment steps played
-  std::int64_t cut_steps = 0;  // of these, in episodes the horizon cut: not in the gradient
-  double policy_loss = 0;      // sum of -advantage * log-prob over steps, per episode
-  double entropy = 0;          // mean over steps, nats
-  double grad_norm = 0;        // before clipping
-  int rescalings = 0;          // times the gradient saturated and was computed again
+  std::int64_t steps = 0;  // environment steps played
+  double policy_loss = 0;  // sum of -advantage * log-prob over steps, per episode
+  double entropy = 0;      // mean over steps, nats
+  double grad_norm = 0;    // before clipping
+  int rescalings = 0;      // times the gradient saturated and was computed again
+
+  /// Of the steps, those in episodes that the horizon cut.
+  std::int64_t cut_steps() const { return steps - length_sum; }
 };
 
 /// Frames without an action that episodes start with in evaluations during training.

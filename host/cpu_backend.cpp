@@ -107,7 +107,6 @@ UpdateResult CpuBackend::one_update(std::uint32_t epoch, double lr) {
         result);
     sum_up_episodes(most_listed_, result);
     estimate();
-    result.cut_steps = result.steps - valid_steps_;
     if (valid_steps_ == 0) return result;  // no episode finished: nothing to learn from
     result.rescalings = gradient();
     const auto layout = gradient_layout(packed_.view(), shape_.O, logits_of(shape_.A));

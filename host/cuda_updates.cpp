@@ -294,7 +294,6 @@ std::vector<UpdateResult> CudaUpdates::results(std::int32_t slots) {
     result.episodes = log.episodes;
     take_episodes(slot, result);
     result.steps = frame_.episodic ? result.length_sum : config_.envs * config_.horizon;
-    if (config_.credit == Credit::kAll) result.cut_steps = result.steps - log.valid_steps;
     result.policy_loss = log.policy_loss;
     result.entropy = log.entropy;
     result.grad_norm = log.grad_norm;

@@ -111,7 +111,6 @@ UpdateResult TableBackend::one_update(std::uint32_t epoch, double lr) {
         [&](std::int64_t i) { return static_cast<float>(record_.reward[i]); }, result);
     sum_up_episodes(most_listed_, result);
     estimate();
-    if (config_.credit == Credit::kAll) result.cut_steps = result.steps - valid_steps_;
     if (valid_steps_ == 0) return result;  // no episode finished, or none that counts
     result.rescalings = gradient();
     const double episodes = static_cast<double>(std::max<std::int64_t>(result.episodes, 1));

@@ -67,7 +67,7 @@ void TrainProgress::add(const UpdateResult& result, std::int64_t over) {
   ++update;
   episodes += result.episodes;
   steps += result.steps;
-  cut_steps += result.steps - result.length_sum;
+  cut_steps += result.cut_steps();
   if (result.grad_norm > 0) ++gradient_updates;
   for (const float score : result.scores) {
     recent.push_back(score);

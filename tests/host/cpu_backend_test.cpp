@@ -127,7 +127,7 @@ TEST(CpuBackend, ReportsEveryEpisodeOfAnEpisodicUpdateInTheOrderOfEnvironments) 
     steps += length;
   }
   EXPECT_EQ(result.steps, steps);
-  EXPECT_EQ(result.cut_steps, 0);
+  EXPECT_EQ(result.cut_steps(), 0);
   EXPECT_GT(result.grad_norm, 0);
   EXPECT_NEAR(result.entropy, std::log(2.0), 0.05);  // the first policy is nearly flat
 }
@@ -159,7 +159,7 @@ TEST(CpuBackend, CountsWhatTheHorizonCutAndLeavesItOutOfTheGradient) {
     cut += length;
   }
   EXPECT_EQ(result.scores, scores);
-  EXPECT_EQ(result.cut_steps, cut);
+  EXPECT_EQ(result.cut_steps(), cut);
   EXPECT_GT(cut, 33);
   EXPECT_GT(scores.size(), 33u);
 
@@ -203,7 +203,7 @@ TEST(CpuBackend, LearnsNothingWhereNoEpisodeFinished) {
     const UpdateResult result = backend.update(1, config.lr);
     EXPECT_THAT(result.scores, IsEmpty());
     EXPECT_EQ(result.steps, 33 * 7);
-    EXPECT_EQ(result.cut_steps, 33 * 7);
+    EXPECT_EQ(result.cut_steps(), 33 * 7);
     expect_same_state(backend.download(), first.download());
   }
 }

@@ -272,7 +272,7 @@ TEST(CudaBackend, LearnsNothingWhereNoEpisodeFinished) {
   const auto results = cuda.updates(0, kRates);
   for (std::uint32_t i = 0; i < kRates.size(); ++i) {
     test::expect_same_result(results[i], cpu.update(i, kRates[i]));
-    EXPECT_EQ(results[i].cut_steps, 35);
+    EXPECT_EQ(results[i].cut_steps(), 35);
   }
   test::expect_same_state(cuda.download(), test::initial_state(config));
 }

@@ -52,7 +52,7 @@ std::uint64_t hash_of(TableBackend& backend, const Config& config, std::uint32_t
                               result.entropy,
                               result.grad_norm,
                               static_cast<double>(result.steps),
-                              static_cast<double>(result.cut_steps),
+                              static_cast<double>(result.cut_steps()),
                               static_cast<double>(result.rescalings)};
     hash.add(std::span<const double>(numbers));
   }
@@ -181,7 +181,7 @@ TEST(TableBackend, ReportsEveryEpisodeInTheOrderOfEnvironments) {
     EXPECT_EQ(result.scores, scores);
     EXPECT_EQ(result.lengths, lengths);
     EXPECT_EQ(result.steps, steps + cut);
-    EXPECT_EQ(result.cut_steps, cut);
+    EXPECT_EQ(result.cut_steps(), cut);
     EXPECT_EQ(cut > 0, horizon > 0);
     EXPECT_GE(scores.size(), 19u);
     EXPECT_NEAR(result.entropy, std::log(2.0), 0.2);
@@ -204,7 +204,7 @@ TEST(TableBackend, LearnsNothingWhereNoEpisodeFinished) {
   const UpdateResult result = backend.update(0, config.lr);
   EXPECT_TRUE(result.scores.empty());
   EXPECT_EQ(result.steps, 17 * 20);
-  EXPECT_EQ(result.cut_steps, 17 * 20);
+  EXPECT_EQ(result.cut_steps(), 17 * 20);
   EXPECT_EQ(state_of(backend), before);
 }
 

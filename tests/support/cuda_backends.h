@@ -77,7 +77,7 @@ inline void expect_same_result(const UpdateResult& got, const UpdateResult& want
   EXPECT_EQ(got.score_sum, want.score_sum);
   EXPECT_EQ(got.length_sum, want.length_sum);
   EXPECT_EQ(got.steps, want.steps);
-  EXPECT_EQ(got.cut_steps, want.cut_steps);
+  EXPECT_EQ(got.cut_steps(), want.cut_steps());
   EXPECT_EQ(got.policy_loss, want.policy_loss);
   EXPECT_EQ(got.entropy, want.entropy);
   EXPECT_EQ(got.grad_norm, want.grad_norm);

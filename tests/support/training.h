@@ -119,7 +119,7 @@ inline TrainingHash hash_training(CpuBackend& backend, const Config& config, int
     play.add(std::span(result.lengths));
     update_hash.add(backend.gradient_view());
     const double numbers[] = {result.policy_loss, result.entropy, result.grad_norm,
-                              static_cast<double>(result.cut_steps),
+                              static_cast<double>(result.cut_steps()),
                               static_cast<double>(result.rescalings)};
     update_hash.add(std::span<const double>(numbers));
     if (update % stride != 0 && update + 1 != first + updates) continue;
