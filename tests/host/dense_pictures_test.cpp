@@ -51,7 +51,9 @@ void expect_same_rollouts(Engine& engine, std::int64_t steps, const std::string&
   const RolloutResult dense = engine.rollout(options);
   const Trajectory &a = exact.trajectory, &b = dense.trajectory;
   EXPECT_EQ(exact.episodes, dense.episodes) << name;
-  EXPECT_EQ(exact.mean_score, dense.mean_score) << name;
+  if (exact.episodes > 0) {
+    EXPECT_EQ(exact.mean_score, dense.mean_score) << name;
+  }
   EXPECT_EQ(a.pictures.size(), static_cast<std::size_t>((a.T + 1) * a.N * kPixels)) << name;
   EXPECT_TRUE(a.pictures == b.pictures) << name;
   EXPECT_TRUE(a.final_pictures == b.final_pictures) << name;
