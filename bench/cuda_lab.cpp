@@ -119,7 +119,24 @@ std::unique_ptr<CudaBackend> after_an_update(const Sizes& sizes) {
   return backend;
 }
 
+cudaError_t launch_up_to_gradient(const UpdateParts& p) {
+  for (const auto part :
+       {p.operations.rollout, p.operations.returns, p.operations.baseline, p.operations.gradient}) {
+    if (const cudaError_t error = part(p.args, p.shape, p.stream)) return error;
+  }
+  return cudaSuccess;
+}
+
+cudaError_t launch_parts(const UpdateParts& p) {
+  if (const cudaError_t error = launch_up_to_gradient(p)) return error;
+  return p.operations.finish(p.args, p.stream);
+}
+
 }  // namespace
+
+cudaError_t launch_update(const UpdateParts& p) {
+  return p.graph != nullptr ? cudaGraphLaunch(p.graph, p.stream) : launch_parts(p);
+}
 
 CudaLab::CudaLab(const Sizes& sizes)
     : sizes_(sizes),
@@ -131,18 +148,12 @@ CudaLab::CudaLab(const Sizes& sizes)
           "fewer --envs leave more")) {
   parts_.stream = stream_.get();
   const UpdateParts& p = parts_;
-  const auto launch_parts = [&](bool whole) {
-    for (const auto part : {p.operations.rollout, p.operations.returns, p.operations.baseline,
-                            p.operations.gradient}) {
-      cuda_check(part(p.args, p.shape, p.stream), "launching a part of an update");
-    }
-    if (whole) cuda_check(p.operations.finish(p.args, p.stream), "launching the end of an update");
-  };
-  graph_ = cuda::capture_graph(stream_, [&] { launch_parts(true); });
+  graph_ = cuda::capture_graph(
+      stream_, [&] { cuda_check(launch_parts(p), "launching the parts of an update"); });
   parts_.graph = graph_.get();
   // once in order, so that no part finds the sums that the update before has cleared
   set_state(cuda::Stop::kRunning);
-  launch_parts(false);
+  cuda_check(launch_up_to_gradient(p), "launching the parts of an update");
   cuda_check(cudaStreamSynchronize(p.stream), "waiting for the device");
 }
 

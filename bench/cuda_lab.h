@@ -55,8 +55,10 @@ struct UpdateParts {
   cuda::UpdateArgs args;
   cuda::LaunchShape shape;  // as the backend chose it
   cudaStream_t stream;
-  cudaGraphExec_t graph;  // of the five launches
+  cudaGraphExec_t graph;  // of the five launches; null where launches wait (LS_SYNC_LAUNCHES)
 };
+/// Launches the graph, or the parts one by one where there is none.
+cudaError_t launch_update(const UpdateParts& p);
 
 /// The parts of an update of one batch size, each with the data of the one before, launched alone.
 class CudaLab {
