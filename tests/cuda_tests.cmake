@@ -17,7 +17,7 @@ foreach(name table_learn table_update)
   lockstep_kernel_test(cuda_${name}_test lockstep_env_pong)
 endforeach()
 
-foreach(name backend buffers dense dense_fault episodes fault parity play resume)
+foreach(name backend buffers dense dense_fault episode_lists episodes fault parity play resume)
   lockstep_test(host/cuda_${name}_test SOURCES host/cuda_${name}_test.cpp
                 ENVIRONMENTS cartpole corridor LIBRARIES lockstep_cuda_test)
 endforeach()
