@@ -156,6 +156,7 @@ void CudaUpdates::read_back(std::int32_t slots) {
   if (frame_.episodic) {
     read_whole_episodes(slots);
   } else {
+    choose_listed(slots);
     read_lists(slots);
   }
   synchronize();
@@ -170,12 +171,24 @@ void CudaUpdates::read_whole_episodes(std::int32_t slots) {
   pull(episodes_read_.data() + slots_ * log.lanes * 4, log.score, bytes, "copying episodes");
 }
 
-/// Lists the episodes of the updates on the device and starts the copy of the lists. Scores are
-/// summed up here, in order: all are listed then.
+/// How many episodes of an update are listed. All of them where rewards differ, for scores are
+/// summed up here, in order: how many these are takes one more wait, but an environment that may
+/// end at every step has room for far more, and all of it would be copied.
+void CudaUpdates::choose_listed(std::int32_t slots) {
+  listed_ = most_listed_;
+  if (scored()) {
+    synchronize();  // for host_
+    listed_ = 0;
+    for (std::int32_t slot = 0; slot < std::min(slots, host_.state->slot); ++slot) {
+      listed_ = std::max(listed_, host_.log[slot].episodes);
+    }
+  }
+  listed_ = std::min(listed_, config_.envs * frame_.episode_log->capacity);
+}
+
+/// Lists the episodes of the updates on the device and starts the copy of the lists.
 void CudaUpdates::read_lists(std::int32_t slots) {
   const cuda::EpisodeLog& log = *frame_.episode_log;
-  const std::int64_t most = config_.envs * log.capacity;
-  listed_ = scored() ? most : std::min(most, most_listed_);
   cuda::CompactArgs compact{log,     exchange_.state, slots,   config_.envs, listed_,
                             nullptr, nullptr,         nullptr, nullptr};
   cuda::EpisodeLists lists{};

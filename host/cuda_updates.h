@@ -3,8 +3,9 @@
 // update works on and which kernels it is made of is left to CudaBackend and CudaTableBackend.
 //
 // Between the first and the last update of a batch nothing is allocated, copied or waited for; what
-// an update tells is read back once, at the end. The host keeps a copy of the training state as of
-// then: what a lost device takes with it is the batch under way, never the state before it.
+// an update tells is read back once, at the end (where rewards differ, after one more wait). The
+// host keeps a copy of the training state as of then: what a lost device takes with it is the batch
+// under way, never the state before it.
 #pragma once
 
 #include <optional>
@@ -198,6 +199,7 @@ class CudaUpdates : public Backend {
   void push_control(std::int64_t rates);
   std::optional<const char*> stop_message() const;
   void read_whole_episodes(std::int32_t slots);
+  void choose_listed(std::int32_t slots);
   void read_lists(std::int32_t slots);
   void take_episodes(std::int32_t slot, UpdateResult& result) const;
   std::vector<UpdateResult> results(std::int32_t slots);
