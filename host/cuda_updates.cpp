@@ -16,7 +16,8 @@ constexpr std::int64_t kLeastLogBytes = std::int64_t{64} << 20;
 constexpr std::int64_t kMostLogBytes = std::int64_t{4} << 30;
 constexpr std::int64_t kLogShare = 16;  // of the free memory
 
-/// Of an episode in the log: its length, and its score where rewards differ.
+/// Of an update's episodes in the log: their number in every lane, lengths, and scores where
+/// rewards differ.
 std::int64_t episode_bytes(const cuda::EpisodeLog& log, bool scored) {
   return log.lanes * (4 + log.capacity * (scored ? 8 : 4));
 }
@@ -97,14 +98,21 @@ void CudaUpdates::choose_slots(cuda::EpisodeLog& log, std::int64_t groups, std::
   log.lanes = groups * kGroup;
   const std::int32_t shortest = std::max(1, environment_->facts->min_episode_steps);
   log.capacity = episodic ? 1 : std::max(1, T / shortest);
-  std::int64_t bytes = episode_bytes(log, scored()), room = kLeastLogBytes;
+  std::int64_t room = kLeastLogBytes;
   if (!episodic) {
-    bytes += config_.envs * std::int64_t{sizeof(cuda::EpisodeSums)};
     std::size_t free = 0, total = 0;
     cuda_check(cudaMemGetInfo(&free, &total), "asking for the memory that is free");
     room = std::clamp(static_cast<std::int64_t>(free) / kLogShare, kLeastLogBytes, kMostLogBytes);
   }
-  slots_ = static_cast<std::int32_t>(
+  slots_ = slots_in(room, log, episodic);
+}
+
+/// Updates whose episodes fit into `room` bytes, at least one.
+std::int32_t CudaUpdates::slots_in(std::int64_t room, const cuda::EpisodeLog& log,
+                                   bool episodic) const {
+  std::int64_t bytes = episode_bytes(log, scored());
+  if (!episodic) bytes += config_.envs * std::int64_t{sizeof(cuda::EpisodeSums)};
+  return static_cast<std::int32_t>(
       std::clamp(room / bytes, std::int64_t{1}, std::int64_t{tuning_.most_slots}));
 }
 
@@ -116,7 +124,16 @@ void CudaUpdates::allocate_training() {
     exchange_.place(arena, slots_, frame_.num_parameters);
     place_arrays(arena);
   };
-  training_ = cuda::device_memory(arena_bytes(place), kLessMemory);
+  const auto allocate = [&] { return cuda::device_memory(arena_bytes(place), kLessMemory); };
+  try {
+    training_ = allocate();
+  } catch (const OutOfMemory&) {
+    // the log took its share before it was known what the rest needs
+    const std::int32_t fewest = slots_in(kLeastLogBytes, *frame_.episode_log, frame_.episodic);
+    if (fewest >= slots_) throw;
+    slots_ = fewest;
+    training_ = allocate();
+  }
   const std::int64_t exchange_bytes =
       arena_bytes([&](Arena& counting) { host_.place(counting, slots_, frame_.num_parameters); });
   clear(training_.data(), exchange_bytes, stream_);

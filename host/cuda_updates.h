@@ -192,6 +192,7 @@ class CudaUpdates : public Backend {
   cuda::Stream stream_;  // goes first: a capture that a fault left open would keep the rest alive
 
  private:
+  std::int32_t slots_in(std::int64_t room, const cuda::EpisodeLog& log, bool episodic) const;
   void allocate_training();
   void launch_update();
   void launch_again(int bits_dropped);

@@ -7,6 +7,7 @@
 
 #include <cuemu/control.h>
 #include "host/cuda_backend.h"
+#include "host/errors.h"
 #include "tests/support/cuda_backends.h"
 
 namespace lockstep {
@@ -14,20 +15,47 @@ namespace {
 
 using testing::SizeIs;
 
-TEST(CudaEpisodes, TheLogOfEpisodesTakesAShareOfTheDevice) {
+/// A slot of the log takes 2 MB.
+constexpr std::int64_t kWideSlotBytes =
+    40000 * (4 + 4 * 8 + 16);  // count, four lengths and scores, sums over what was before
+
+Config wide_config() {
   Config config = test::tiny_config(40000, 1);
   config.env = "corridor";
   config.horizon = 4;
   config.baseline = Baseline::kNone;
   config.policy = PolicyKind::kLinear;
+  return config;
+}
+
+TEST(CudaEpisodes, TheLogOfEpisodesTakesAShareOfTheDevice) {
+  const Config config = wide_config();
   std::size_t free = 0, total = 0;
   ASSERT_EQ(cudaMemGetInfo(&free, &total), cudaSuccess);
   CudaBackend backend = test::make_cuda_backend(config);
   backend.upload(test::initial_state(config));
   backend.update(0, 1e-3);
-  // count, four lengths and scores, sums over what was before
-  const std::int64_t slot_bytes = 40000 * (4 + 4 * 8 + 16);
-  EXPECT_EQ(backend.slots(), static_cast<std::int64_t>(free) / 16 / slot_bytes);
+  EXPECT_EQ(backend.slots(), static_cast<std::int64_t>(free) / 16 / kWideSlotBytes);
+}
+
+TEST(CudaEpisodes, TheLogIsShorterWhereTheRestHasNoRoom) {
+  const Config config = wide_config();
+  for (long n = 1; n < 10; ++n) {  // until the call that fails is the one for the memory
+    CudaBackend backend = test::make_cuda_backend(config);
+    backend.upload(test::initial_state(config));
+    cuemu_set_fail(n);
+    bool failed = false;
+    try {
+      backend.update(0, 1e-3);
+    } catch (const Error&) {
+      failed = true;
+    }
+    cuemu_set_fail(0);
+    if (failed) continue;
+    EXPECT_EQ(backend.slots(), (64 << 20) / kWideSlotBytes);
+    return;
+  }
+  FAIL() << "no failure was mended";
 }
 
 /// What a second batch of three updates copies and waits for.
