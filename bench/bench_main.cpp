@@ -117,11 +117,13 @@ int measure(const BenchOptions& options) {
   if (!options.save.empty()) file = std::make_unique<ResultFile>(options.save);
   initialize_library(options);
   check_correctness();
+  check_pong_correctness(options.sizes);
   const bool has_cuda = (options.emulated || !cuda_is_emulated()) && !cuda_context().empty();
   if (has_cuda) check_cuda_correctness();
   register_rollouts(options.sizes);
   register_training(options.sizes);
   register_learning(options.sizes);
+  register_pong(options.sizes);
   register_kernels(options.sizes);
   if (has_cuda) register_cuda(options.sizes);
   note_blas_variables();

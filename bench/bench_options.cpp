@@ -40,7 +40,17 @@ BenchOptions parse_bench_options(int argc, char** argv) {
   for (std::size_t i = 0; i < words.size(); ++i) {
     if (words[i] == "--smoke") {
       options.smoke = true;
-      sizes = {.num_envs = 64, .steps = 20, .seeds = 2, .processes = 1};
+      sizes = {.num_envs = 64,
+               .steps = 20,
+               .seeds = 2,
+               .processes = 1,
+               .pong_games = 32,
+               .pong_games_steps = 20,
+               .pong_envs = 16,
+               .pong_steps = 264,
+               .pong_seeds = 1,
+               .pong_updates = 2,
+               .ale_steps = 200};
     }
   }
   bool max_regress_given = false;
@@ -85,7 +95,7 @@ std::string bench_help() {
 usage: lockstep bench [ARGUMENTS]
 
   --quick               the table of floors: measured, floor, share of the multiply-add peak,
-                        ratio to op-by-op; under a minute
+                        ratio to the baseline; under a minute
   --save FILE           write all repetitions to FILE (JSON of Google Benchmark), complete after
                         every row; rows end late, all their repetitions being shuffled, but for
                         --benchmark_enable_random_interleaving=false
@@ -93,7 +103,7 @@ usage: lockstep bench [ARGUMENTS]
                         than allowed beyond the noise
   --candidate FILE      with --baseline: compare this file instead of measuring
   --max-regress PERCENT how much slower is allowed (0..1000; default 5%)
-  --envs N, --steps T   sizes of the workload (defaults 16384, 500)
+  --envs N, --steps T   sizes of CartPole's workload (defaults 16384, 500)
   --smoke               tiny sizes, for a test that everything runs
   --emulated            count the emulated CUDA device as one: for tests, its times mean nothing
   --json                one JSON document on stdout

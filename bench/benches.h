@@ -14,6 +14,10 @@ void register_rollouts(const Sizes& sizes);  // rollout_bench.cpp
 void register_training(const Sizes& sizes);  // training_bench.cpp
 void register_kernels(const Sizes& sizes);   // kernels_bench.cpp
 void register_learning(const Sizes& sizes);  // learning_bench.cpp
+void register_pong(const Sizes& sizes);      // pong_bench.cpp
+/// Games of all instruction sets and the dense logits, before any is timed.
+/// Errors: NumericError.
+void check_pong_correctness(const Sizes& sizes);
 
 /// Steps and the share of the multiply-add peak of a timed loop that did `steps` steps a turn.
 void count_steps(benchmark::State& state, double steps, double flops_per_step, Isa isa,

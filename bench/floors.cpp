@@ -1,5 +1,6 @@
-// See floors.h. The floors hold for one core of the machine class of bench/results and N = 16384,
-// T = 500; where a machine has no AVX-512 the rows that ask for it are shown as not measured.
+// See floors.h. The floors hold for one core of the machine class of bench/results and the sizes
+// that are the defaults; where a machine has no AVX-512 the rows that ask for it are shown as not
+// measured.
 #include "bench/floors.h"
 
 #include <fmt/format.h>
@@ -12,7 +13,8 @@ namespace {
 
 struct Names {
   std::string environment, environment_avx2, environment_x2, policy, policy_baseline, training,
-      training_baseline, solve, process;
+      training_baseline, solve, process, pong_environment, pong_ale, pong_policy,
+      pong_dense_forward, pong_training, pong_dense_training, pong_fixed;
 
   explicit Names(const Sizes& s) {
     const auto name = [&](const char* op, const std::string& backend) {
@@ -27,10 +29,32 @@ struct Names {
     training_baseline = name(op::kTraining, kOpByOpBackend);
     solve = benchmark_name(op::kSolve, "");
     process = benchmark_name(op::kProcess, "");
+    const PongNames pong(s);
+    pong_environment = pong.environment(Isa::kAvx512);
+    pong_ale = pong.ale();
+    pong_policy = pong.policy(Isa::kAvx512);
+    pong_dense_forward = pong.dense_forward();
+    pong_training = pong.training(Isa::kAvx512);
+    pong_dense_training = pong.dense_training();
+    pong_fixed = pong.fixed(Isa::kAvx512);
   }
   std::vector<std::string> all() const {
-    return {environment, environment_avx2,  environment_x2, policy, policy_baseline,
-            training,    training_baseline, solve,          process};
+    return {environment,
+            environment_avx2,
+            environment_x2,
+            policy,
+            policy_baseline,
+            training,
+            training_baseline,
+            solve,
+            process,
+            pong_environment,
+            pong_ale,
+            pong_policy,
+            pong_dense_forward,
+            pong_training,
+            pong_dense_training,
+            pong_fixed};
   }
 };
 
@@ -129,6 +153,17 @@ std::vector<FloorRow> floor_table(const Measurements& measurements, const Sizes&
   table.push_back(training);
   table.push_back(time_row("CartPole to 475, training loop", row(names.solve), 3e-3));
   table.push_back(time_row("the same, process start to exit", row(names.process), 60e-3));
+
+  FloorRow games = rate_row("Pong: environment, random actions", row(names.pong_environment), 1e8);
+  if (const Measurement* ale = row(names.pong_ale)) set_ratio(games, ale, 1e4);
+  table.push_back(games);
+  FloorRow sees = rate_row("Pong: the same + 200 units + sampling", row(names.pong_policy), 11e6);
+  set_ratio(sees, row(names.pong_dense_forward), 300);
+  table.push_back(sees);
+  FloorRow learns = rate_row("Pong: training to a mean of 18", row(names.pong_training), 6e6);
+  set_ratio(learns, row(names.pong_dense_training), 300);
+  table.push_back(learns);
+  table.push_back(time_row("Pong: an update beside its steps", row(names.pong_fixed), 2e-3));
   return table;
 }
 
@@ -138,15 +173,17 @@ std::string floor_text(const std::vector<FloorRow>& rows, const Measurements& me
                   context_of(measurements, "cpu"), context_of(measurements, "isa"),
                   context_of(measurements, "commit"), context_of(measurements, "fma_peak"),
                   context_of(measurements, "baseline"));
-  text += fmt::format("{:<42} {:>11} {:>11} {:>10} {:>15} {:>13}\n", "work", "measured", "best",
-                      "floor", "of peak", "to op-by-op");
+  text += fmt::format("{:<42} {:>11} {:>11} {:>10} {:>15} {:>16}\n", "work", "measured", "best",
+                      "floor", "of peak", "to baseline");
   for (const FloorRow& row : rows) {
     const auto with_floor = [](double value, double floor, const char* unit) {
       if (value == 0) return std::string("-");
-      return fmt::format("{:.3g}{}{}", value, unit,
-                         floor > 0 ? fmt::format(" ({:.3g}{})", floor, unit) : "");
+      const auto number = [](double x) {  // 122576, not 1.23e+05
+        return x < 999.5 ? fmt::format("{:.3g}", x) : fmt::format("{:.0f}", x);
+      };
+      return number(value) + unit + (floor > 0 ? " (" + number(floor) + unit + ")" : "");
     };
-    text += fmt::format("{:<42} {:>11} {:>11} {:>10} {:>15} {:>13}  {}\n", row.work,
+    text += fmt::format("{:<42} {:>11} {:>11} {:>10} {:>15} {:>16}  {}\n", row.work,
                         row.measured ? value_text(row, row.value) : "-",
                         row.measured ? value_text(row, row.best) : "-", value_text(row, row.floor),
                         with_floor(row.peak_percent, row.peak_floor, " %"),
@@ -157,7 +194,9 @@ std::string floor_text(const std::vector<FloorRow>& rows, const Measurements& me
   }
   return text +
          "\nMedians of the repetitions; floors in brackets. One core: CPU time of the thread; two "
-         "cores and\nprocesses: wall time. Of peak: the policy's 2 H (O + 1) flop a step alone.\n";
+         "cores and\nprocesses: wall time. Of peak: the policy's 2 H (O + 1) flop a step alone.\n"
+         "Baselines: CartPole op by op; Pong's games in ALE, where ale-py is installed, and its "
+         "network as\nmatrix products over ready pictures.\n";
 }
 
 std::string floor_json(const std::vector<FloorRow>& rows, const Measurements& measurements) {

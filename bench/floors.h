@@ -20,7 +20,7 @@ struct FloorRow {
   bool is_time = false;  // seconds, lower is better; else steps/s or a ratio
   bool is_ratio = false;
   double peak_percent = 0, peak_floor = 0;  // of the multiply-add peak; 0 = does not apply
-  double ratio = 0, ratio_floor = 0;        // to the op-by-op baseline; 0 = does not apply
+  double ratio = 0, ratio_floor = 0;        // to the baseline; 0 = does not apply
   bool ok() const;
 };
 

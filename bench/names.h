@@ -13,6 +13,14 @@ struct Sizes {
   std::int32_t steps = 500;       // T
   int seeds = 100;                // training runs to 475 of which the median is taken
   int processes = 20;             // runs of the program of which the median is taken
+
+  std::int64_t pong_games = 1024;  // of the environment alone; a multiple of 32
+  int pong_games_steps = 2000;     // at most 30000
+  std::int64_t pong_envs = 256;    // of recorded rollouts; at least 16
+  int pong_steps = 1000;           // of these; at least 264
+  int pong_seeds = 3;              // trainings
+  int pong_updates = 400;          // of each at most
+  int ale_steps = 4000;            // of the game in ALE, where that is installed
 };
 
 /// Operations.
@@ -24,8 +32,11 @@ inline constexpr const char* kRecompute = "train_step_recompute";
 inline constexpr const char* kLaunchOverhead = "launch_overhead";
 inline constexpr const char* kSolve = "train_to_475";
 inline constexpr const char* kProcess = "process_train_to_475";
+inline constexpr const char* kSolvePong = "train_to_18";
+inline constexpr const char* kFixed = "update_fixed";
 }  // namespace op
 inline constexpr const char* kOpByOpBackend = "openblas_x1";
+inline constexpr const char* kAleBackend = "ale_x1";
 
 /// Counters of a row.
 namespace counter {
@@ -40,8 +51,23 @@ inline constexpr const char* kBytes = "bytes_per_step";  // recorded
 std::string backend_name(Isa isa, int threads);
 /// BM_<op>/<env>/<backend>/N:<n>/T:<t>
 std::string benchmark_name(const std::string& op, const std::string& backend, std::int64_t N,
-                           std::int64_t T);
+                           std::int64_t T, const char* env = "cartpole");
 /// BM_<op>/<env>/<backend>, for what has no fixed number of steps.
-std::string benchmark_name(const std::string& op, const std::string& backend);
+std::string benchmark_name(const std::string& op, const std::string& backend,
+                           const char* env = "cartpole");
+
+/// Pong's rows.
+struct PongNames {
+  explicit PongNames(const Sizes& of) : sizes(of) {}
+  std::string environment(Isa isa) const;
+  std::string policy(Isa isa) const;
+  std::string training(Isa isa) const;
+  std::string fixed(Isa isa) const;
+  std::string dense_forward() const;
+  std::string dense_training() const;
+  std::string ale() const;
+
+  Sizes sizes;
+};
 
 }  // namespace lockstep::bench

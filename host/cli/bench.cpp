@@ -25,7 +25,7 @@ std::vector<ArgumentRow> rows() {
       {.name = "quick",
        .value = boolean_value(),
        .help = "the table of floors: measured, floor, share of the multiply-add peak, ratio to the "
-               "op-by-op baseline; under a minute"},
+               "baseline; under a minute"},
       {.name = "save",
        .value = output_path(),
        .help = "write all repetitions to this file (Google Benchmark's JSON)"},

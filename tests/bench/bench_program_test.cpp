@@ -66,6 +66,17 @@ TEST_F(BenchProgramTest, OptionsOfTheLibraryArePassedOn) {
   EXPECT_THAT(result.out, StartsWith("BM_philox/"));
 }
 
+TEST_F(BenchProgramTest, PongHasRowsWithWhatTheyAreComparedWith) {
+  const ProcessResult result =
+      bench({"--smoke", "--benchmark_list_tests", "--benchmark_filter=/pong/"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  for (const char* row : {"BM_env_random/pong/cpu_scalar_x1/", "BM_env_policy/pong/cpu_",
+                          "BM_train_to_18/pong/cpu_", "BM_update_fixed/pong/cpu_",
+                          "BM_env_policy/pong/openblas_x1\n", "BM_train_step/pong/openblas_x1\n"}) {
+    EXPECT_THAT(result.out, HasSubstr(row));
+  }
+}
+
 TEST_F(BenchProgramTest, WrongArgumentsExitWith2) {
   const auto error = [this](std::vector<std::string> arguments) {
     const ProcessResult result = bench(std::move(arguments));

@@ -37,6 +37,15 @@ Measurements good() {
   add(m, name(op::kTraining, kOpByOpBackend), 8e6);
   add(m, benchmark_name(op::kSolve, "cpu_avx512_x1") + "/iterations:1/manual_time", 0, 2e-3);
   add(m, benchmark_name(op::kProcess, "all_cores") + "/iterations:1/manual_time", 0, 50e-3);
+  const PongNames pong(kSizes);
+  const std::string once = "/iterations:1/manual_time";
+  add(m, pong.environment(Isa::kAvx512), 1.1e8);
+  add(m, pong.ale() + once, 1.0e4);
+  add(m, pong.policy(Isa::kAvx512), 12e6);
+  add(m, pong.dense_forward(), 3.5e4);
+  add(m, pong.training(Isa::kAvx512) + once, 7e6);
+  add(m, pong.dense_training(), 2e4);
+  add(m, pong.fixed(Isa::kAvx512) + once, 0, 1.5e-3);
   return m;
 }
 
@@ -78,8 +87,32 @@ TEST(FloorTableTest, EveryFloorIsHeld) {
       1);
 }
 
+TEST(FloorTableTest, PongsFloorsAreHeldAndAleIsOptional) {
+  const PongNames pong(kSizes);
+  const std::string once = "/iterations:1/manual_time";
+  const auto below = [](const std::string& row, double rate, double seconds = 1) {
+    Measurements m = good();
+    EXPECT_EQ(m.rows.erase(row), 1u) << row;
+    if (rate > 0 || seconds < 1) add(m, row, rate, seconds);
+    return rows_below(m);
+  };
+  EXPECT_EQ(below(pong.environment(Isa::kAvx512), 0.9e8), 1);
+  EXPECT_EQ(below(pong.ale() + once, 1.2e4), 1);
+  EXPECT_EQ(below(pong.ale() + once, 0), 0);  // not installed
+  EXPECT_EQ(below(pong.policy(Isa::kAvx512), 10.7e6), 1);
+  EXPECT_EQ(below(pong.dense_forward(), 5e4), 1);
+  EXPECT_EQ(below(pong.training(Isa::kAvx512) + once, 5.8e6, 2), 1);
+  EXPECT_EQ(below(pong.dense_training(), 3e4), 1);
+  EXPECT_EQ(below(pong.fixed(Isa::kAvx512) + once, 0, 2.1e-3), 1);
+}
+
+TEST(FloorTableTest, LargeRatiosAreWrittenOut) {
+  EXPECT_NE(floor_text(floor_table(good(), kSizes), {}).find(" 11000x (10000x)"),
+            std::string::npos);
+}
+
 TEST(FloorTableTest, WhatWasNotMeasuredIsNotOk) {
-  EXPECT_EQ(rows_below(Measurements{}), 7);
+  EXPECT_EQ(rows_below(Measurements{}), 11);
   EXPECT_NE(floor_text(floor_table({}, kSizes), {}).find("not measured"), std::string::npos);
 }
 
