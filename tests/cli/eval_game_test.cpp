@@ -109,7 +109,7 @@ TEST_F(EvalGameTest, RolloutsOfBothPathsAreSavedAlike) {
   };
   const std::string dense = saved({"dense"}), exact = saved({"exact"});
   EXPECT_THAT(dense.substr(0, 400),
-              HasSubstr("'|i1', 'fortran_order': False, 'shape': (20, 3, 6400)"));
+              HasSubstr("'|i1', 'fortran_order': False, 'shape': (21, 3, 6400)"));
   EXPECT_EQ(dense.size(), exact.size());
   // the pictures come first, behind the line of their shape
   const auto pictures = [](const std::string& file) {
