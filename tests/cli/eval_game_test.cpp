@@ -113,7 +113,7 @@ TEST_F(EvalGameTest, RolloutsOfBothPathsAreSavedAlike) {
   EXPECT_EQ(dense.size(), exact.size());
   // the pictures come first, behind the line of their shape
   const auto pictures = [](const std::string& file) {
-    return file.substr(file.find('\n', file.find("NUMPY")) + 1, 20 * 3 * 6400);
+    return file.substr(file.find('\n', file.find("NUMPY")) + 1, 21 * 3 * 6400);
   };
   EXPECT_TRUE(pictures(dense) == pictures(exact));
   EXPECT_FALSE(pictures(dense) == pictures(saved({"dense", "--max-pool"})));
