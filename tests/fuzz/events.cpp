@@ -35,8 +35,8 @@ std::string resumed(std::string_view input) {
   clear_scratch();
   spill(scratch() / kName, input);
   {
-    // the file, what is kept of it, and the buffer it is written from
-    EventWriter writer = bounded(4 * input.size() + (16 << 10),
+    // the file, what is kept of it, the buffer it is written from, and 32 KiB to list a folder
+    EventWriter writer = bounded(4 * input.size() + (48 << 10),
                                  [] { return EventWriter::resume(scratch(), 2.0, kLastStep); });
     writer.close();
   }
