@@ -11,7 +11,6 @@
 allowance() { # WEIGHT TOTAL
   if [ "$LS_CI_ALL" = yes ]; then return; fi
   local left=$((LS_CI_SECONDS - SECONDS))
-  if [ $left -lt 0 ]; then left=0; fi
   if [ $left -gt "$2" ]; then left=$2; fi
   local share=$(($1 * left / $2))
   if [ $((2 * share)) -lt "$1" ]; then share=0; fi
