@@ -225,13 +225,20 @@ TEST_F(Resume, HorizonModeCountsWhatItCutAndTrains) {
   EXPECT_NE(engine.policy()[0].data, before);
 }
 
-TEST(RestoreCheckpoint, RefusesCountsAndScoresOutOfRange) {
-  Config config;
+// A training's state, and where it stands.
+struct RestoreCheckpoint : ::testing::Test {
+  RestoreCheckpoint() {
+    state.parameters.assign(static_cast<std::size_t>(shape.size()), 0.5f);
+    state.first_moment = state.second_moment = state.parameters;
+  }
+
+  const Config config;
   const PolicyShape shape = policy_shape(config, find_environment(config.env));
   TrainingState state;
-  state.parameters.assign(static_cast<std::size_t>(shape.size()), 0.5f);
-  state.first_moment = state.second_moment = state.parameters;
   TrainProgress progress;
+};
+
+TEST_F(RestoreCheckpoint, RefusesCountsAndScoresOutOfRange) {
   progress.recent = {20};
   const Checkpoint good = make_checkpoint(config, "", shape, state, progress);
   const auto restore = [&](const char* key, const nlohmann::json& value) {
@@ -253,13 +260,7 @@ TEST(RestoreCheckpoint, RefusesCountsAndScoresOutOfRange) {
   EXPECT_THROW(restore("recent_scores", {1, 1e300}), BadInput);
 }
 
-TEST(RestoreCheckpoint, TakesOlderOnesThatDidNotCountWhatTaught) {
-  Config config;
-  const PolicyShape shape = policy_shape(config, find_environment(config.env));
-  TrainingState state;
-  state.parameters.assign(static_cast<std::size_t>(shape.size()), 0.5f);
-  state.first_moment = state.second_moment = state.parameters;
-  TrainProgress progress;
+TEST_F(RestoreCheckpoint, TakesOlderOnesThatDidNotCountWhatTaught) {
   progress.update = 7;
   progress.cut_steps = progress.gradient_updates = 3;
   Checkpoint older = make_checkpoint(config, "", shape, state, progress);
