@@ -1,6 +1,8 @@
 // Calls, errors, planted failures, devices and launches.
 #include "tests/emulator/runtime.h"
 
+#include <dlfcn.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -52,6 +54,25 @@ void lose_device(cudaError_t error) {
 
 bool valid_device(int device) { return device >= 0 && device < settings().devices; }
 
+// What nvcc made of a kernel, as far as is known.
+Compiled compiled(const void* kernel) {
+  const auto& known = settings().compiled;
+  Dl_info module{};
+  if (known.empty() || dladdr(kernel, &module) == 0) return {};
+  const auto place = static_cast<std::uintptr_t>(static_cast<const char*>(kernel) -
+                                                 static_cast<const char*>(module.dli_fbase));
+  const auto at = known.find(place);
+  if (at == known.end()) stop("LS_EMULATOR_REGISTERS: no registers for a kernel that is named");
+  return at->second;
+}
+
+// Each quarter of a multiprocessor has its share of the registers, and a warp gets 256 at a time.
+int warps_with(int registers) {
+  return 4 * (kRegisters / 4 / (std::max(1, (registers + 7) / 8) * 256));
+}
+
+int warps_of(int threads) { return (threads + 31) / 32; }
+
 cudaError_t check_launch(const Kernel& kernel) {
   const dim3 grid = kernel.grid;
   const dim3 block = kernel.block;
@@ -61,6 +82,11 @@ cudaError_t check_launch(const Kernel& kernel) {
       block.y > kMaxThreads || block.z > 64 ||
       std::uint64_t{block.x} * block.y * block.z > kMaxThreads) {
     return cudaErrorInvalidConfiguration;
+  }
+  const Compiled code = compiled(kernel.address);
+  const int threads = static_cast<int>(block.x * block.y * block.z);
+  if (threads > code.threads || warps_of(threads) > warps_with(code.registers)) {
+    return cudaErrorLaunchOutOfResources;
   }
   const auto limit = runtime().dynamic_shared_limits.find(kernel.address);
   const std::size_t allowed = limit == runtime().dynamic_shared_limits.end()
@@ -246,8 +272,8 @@ cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* ke
     if (kernel == nullptr) return cudaErrorInvalidDeviceFunction;
     if (const cudaError_t error = load_kernel(kernel)) return error;
     *attributes = {};
-    attributes->maxThreadsPerBlock = kMaxThreads;
-    attributes->numRegs = 32;
+    attributes->maxThreadsPerBlock = compiled(kernel).threads;
+    attributes->numRegs = compiled(kernel).registers;
     attributes->binaryVersion = 10 * runtime().device.major + runtime().device.minor;
     attributes->ptxVersion = runtime().kernels_from_ptx ? 70 : attributes->binaryVersion;
     const auto limit = runtime().dynamic_shared_limits.find(kernel);
@@ -258,7 +284,6 @@ cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* ke
   });
 }
 
-// Threads and shared memory alone decide: there are no registers here.
 cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const void* kernel,
                                                           int block_size, std::size_t shared) {
   return api(CallKind::kCreate, [&] {
@@ -268,6 +293,7 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const voi
     int result = block_size > kMaxThreads ? 0 : std::min(32, runtime().device.threads / block_size);
     const std::size_t each = shared + 1024;  // the device keeps 1 KiB of each block for itself
     result = std::min(result, static_cast<int>(runtime().device.shared / each));
+    result = std::min(result, warps_with(compiled(kernel).registers) / warps_of(block_size));
     *blocks = shared > runtime().device.shared_block ? 0 : result;
     return cudaSuccess;
   });

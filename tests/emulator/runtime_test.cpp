@@ -3,7 +3,11 @@
 #include "tests/emulator/device_test.h"
 #include "tests/emulator/outcome.h"
 
+#include <dlfcn.h>
+
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 
 namespace cuemu_test {
@@ -12,6 +16,7 @@ namespace {
 Finding right_if(bool right) { return right ? Finding::kRight : Finding::kWrongResult; }
 
 LS_KERNEL(1024) do_nothing() {}
+LS_KERNEL(1024) not_in_the_file() {}
 
 void expect_in_child(Body body) {
   const Outcome outcome = run_child({}, body);
@@ -117,7 +122,7 @@ TEST(MachineTest, ValuesThatCannotBeReadEndTheProcess) {
   for (const char* variable :
        {"LS_EMULATOR_SEED=x", "LS_EMULATOR_ORDER=up", "LS_EMULATOR_RESIDENT=0",
         "LS_EMULATOR_FAIL=3:", "LS_EMULATOR_DEVICES=-1", "LS_EMULATOR_DEVICE=t5",
-        "LS_EMULATOR_SHARED=49151"}) {
+        "LS_EMULATOR_SHARED=49151", "LS_EMULATOR_REGISTERS=/dev/null"}) {
     static const char* pair;
     pair = variable;
     const Outcome outcome = run_child({}, [] {
@@ -130,6 +135,60 @@ TEST(MachineTest, ValuesThatCannotBeReadEndTheProcess) {
     EXPECT_EQ(outcome.letter, kStopped) << variable;
     EXPECT_NE(outcome.text.find(variable), std::string::npos) << outcome.text;
   }
+}
+
+/// Lets the emulator know what nvcc would make of do_nothing().
+void tell_registers(int registers, int threads) {
+  const auto file =
+      std::filesystem::temp_directory_path() / ("registers-" + std::to_string(::getpid()));
+  Dl_info module{};
+  EXPECT_NE(dladdr(reinterpret_cast<void*>(do_nothing), &module), 0);
+  std::ofstream(file) << std::hex
+                      << reinterpret_cast<char*>(do_nothing) - static_cast<char*>(module.dli_fbase)
+                      << std::dec << ' ' << registers << ' ' << threads << '\n';
+  ::setenv("LS_EMULATOR_REGISTERS", file.c_str(), 1);
+  EXPECT_OK(cudaSetDevice(0));  // reads it
+  std::filesystem::remove(file);
+}
+
+cudaError_t launch_threads(unsigned threads) {
+  return cuemu::launch("nothing", do_nothing, dim3(1), dim3(threads), 0, nullptr);
+}
+
+TEST(RegistersTest, ABlockHasWhatAMultiprocessorHas) {
+  expect_in_child([] {
+    tell_registers(73, 1024);  // 80 of a lane, 2560 of a warp: six a quarter
+    EXPECT_OK(launch_threads(24 * 32));
+    EXPECT_EQ(launch_threads(24 * 32 + 1), cudaErrorLaunchOutOfResources);
+    EXPECT_EQ(cudaGetLastError(), cudaErrorLaunchOutOfResources);
+    EXPECT_OK(launch_threads(24 * 32 - 31)) << "the error does not stay";
+    int blocks = 0;
+    EXPECT_OK(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, do_nothing, 256, 0));
+    EXPECT_EQ(blocks, 3);
+    cudaFuncAttributes attributes;
+    EXPECT_OK(cudaFuncGetAttributes(&attributes, do_nothing));
+    EXPECT_EQ(attributes.numRegs, 73);
+    return Finding::kRight;
+  });
+}
+
+TEST(RegistersTest, ABlockKeepsWithinTheLaunchBounds) {
+  expect_in_child([] {
+    tell_registers(64, 256);
+    EXPECT_OK(launch_threads(256));
+    EXPECT_EQ(launch_threads(257), cudaErrorLaunchOutOfResources);
+    return Finding::kRight;
+  });
+}
+
+TEST(RegistersTest, AKernelThatTheFileDoesNotHaveEndsTheProcess) {
+  const Outcome outcome = run_child({}, [] {
+    tell_registers(64, 256);
+    return right_if(cuemu::launch("forgotten", not_in_the_file, dim3(1), dim3(1), 0, nullptr) ==
+                    cudaSuccess);
+  });
+  EXPECT_EQ(outcome.letter, kStopped);
+  EXPECT_NE(outcome.text.find("no registers"), std::string::npos) << outcome.text;
 }
 
 TEST(LaunchTest, RefusesWhatTheDeviceRefuses) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 
 namespace cuemu {
 namespace {
@@ -68,6 +69,19 @@ void read_failure(Settings& result) {
   if (*end != '\0') refuse("LS_EMULATOR_FAIL", text);
 }
 
+void read_registers(std::map<std::uintptr_t, Compiled>& compiled) {
+  static constexpr const char* kName = "LS_EMULATOR_REGISTERS";
+  const char* const text = std::getenv(kName);
+  if (text == nullptr) return;
+  std::ifstream file(text);
+  std::uintptr_t place = 0;
+  for (Compiled one; file >> std::hex >> place >> std::dec >> one.registers >> one.threads;) {
+    if (one.registers > kMostRegisters) refuse(kName, text);
+    compiled[place] = one;
+  }
+  if (!file.eof() || compiled.empty()) refuse(kName, text);
+}
+
 Settings read_settings() {
   Settings result;
   read_order(result.order);
@@ -80,6 +94,7 @@ Settings read_settings() {
   read_device(result.device);
   read_number("LS_EMULATOR_MEMORY", result.memory_bytes, 0);
   read_number("LS_EMULATOR_DRIVER", result.driver_version, 0);
+  read_registers(result.compiled);
   read_failure(result);
   return result;
 }

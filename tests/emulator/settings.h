@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -29,6 +30,14 @@ inline constexpr Device kDevices[] = {
 /// Bytes of shared memory: the most static of a block, and in all of one that asks for no more.
 inline constexpr std::size_t kPlainShared = std::size_t{48} << 10;
 
+/// What nvcc made of a kernel: registers of a thread, most threads of a block.
+struct Compiled {
+  int registers = 32;
+  int threads = 1024;
+};
+inline constexpr int kRegisters = 65536;    ///< of a multiprocessor
+inline constexpr int kMostRegisters = 255;  ///< of a thread
+
 struct Settings {
   Order order = Order::kRandom;
   std::uint64_t seed = 1;
@@ -40,8 +49,9 @@ struct Settings {
   Device device = kDevices[std::size(kDevices) - 1];
   std::size_t memory_bytes = std::size_t{4} << 30;
   int driver_version = 13000;
-  long fail_call = 0;   ///< 1-based number of the call that fails; 0: none
-  int fail_error = -1;  ///< its error code; -1: what fits the call
+  std::map<std::uintptr_t, Compiled> compiled;  ///< by the kernel's place in its module; or none
+  long fail_call = 0;                           ///< 1-based number of the call that fails; 0: none
+  int fail_error = -1;                          ///< its error code; -1: what fits the call
 };
 
 /// The device of that name; null if there is none.
