@@ -9,7 +9,7 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 target_include_directories(lockstep_flags INTERFACE "${PROJECT_SOURCE_DIR}")
 # The builder's own flags (CXXFLAGS, a toolchain file, a project around this one) stand before ours,
 # which take back what changes results: -ffast-math, -Ofast, their parts, the x87, constants cut to
-# float, and the object file by which g++ links "flush subnormal numbers to 0" into a program. Flags
+# float, and the object file by which they link "flush subnormal numbers to 0" into a program. Flags
 # of the plain kind ask for none of it. host/fingerprint.cpp refuses what cannot be taken back.
 set(cxx_options)
 string(TOUPPER "${CMAKE_BUILD_TYPE}" type)
@@ -20,9 +20,9 @@ if(CMAKE_CONFIGURATION_TYPES OR NOT PROJECT_IS_TOP_LEVEL OR
        -fno-associative-math -fno-reciprocal-math -fsigned-zeros)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     list(APPEND cxx_options -fno-single-precision-constant)
-    # the last -O is the one that says whether -Ofast holds
-    target_link_options(lockstep_flags INTERFACE -O2 -fno-fast-math -fno-unsafe-math-optimizations)
   endif()
+  # the last -O is the one that says whether -Ofast holds
+  target_link_options(lockstep_flags INTERFACE -O2 -fno-fast-math -fno-unsafe-math-optimizations)
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
     list(APPEND cxx_options -mfpmath=sse)
   endif()
