@@ -1,8 +1,13 @@
 # Run at build time by the rule of build_stamp.cmake.
 set(COMMIT "unknown")
-if(GIVEN_COMMIT)
-  set(COMMIT "${GIVEN_COMMIT}")
-endif()
+foreach(given IN ITEMS "${GIVEN_COMMIT}" "$ENV{LS_COMMIT}" "${EARLIER_COMMIT}")
+  if(given MATCHES "^[0-9a-f]+$")
+    string(SUBSTRING "${given}" 0 12 COMMIT)
+    break()
+  elseif(given)
+    message(FATAL_ERROR "LS_COMMIT=${given} is no hash of a commit")
+  endif()
+endforeach()
 if(GIT)
   execute_process(
     COMMAND "${GIT}" "--git-dir=${SOURCE_DIR}/.git" rev-parse --short=12 HEAD
