@@ -6,9 +6,10 @@ charged, on its scheduler, the largest of
   pipes    cycles of the busiest execution unit (PIPES)
   latency  what one warp alone would need, by the stalls the compiler wrote into the code and the
            latencies of what it waits for (LATENCY), shared by the warps that are resident
-and the rate is steps per turn over that. Two bounds: `low` executes every instruction of the loop in
-every turn, restarts and random words included, at the lower clock, with shared-memory reads at full
-width; `high` only what every turn passes, at the higher clock, with broadcast reads.
+and the rate is steps per turn over that. Two bounds: `low` executes restarts and random words as often as
+usual_path.py's rules say, and else every instruction of the loop, at the lower clock, with shared-memory
+reads at full width; `high` only what every turn passes, at the higher clock, with broadcast reads. A turn
+with more code than the cache of instructions holds waits for some of it (FETCH_STALLS).
 """
 
 import dataclasses
@@ -58,7 +59,14 @@ MEMORY = ("LDS", "STS", "LDG", "STG", "ATOM", "LOCAL")  # one unit for four sche
 LATENCY = {"LDS": 30, "STS": 30, "LDG": 500, "STG": 30, "ATOM": 500, "LDC": 30, "SHFL": 24, "MUFU": 24,
            "LOCAL": 40, "UNIFORM": 14, "FP64": 8, "BAR": 20, "OTHER": 24}
 CACHED_LOAD = 35  # LDG that hits the first-level cache
+FETCHED = 25 * 1024  # bytes of code that the cache of instructions next to a scheduler's keeps
+FETCH_STALLS = (1.2, 1.1)  # cycles of a turn with more: an estimate
 LAUNCH = (8e-6, 10e-6)  # s, a graph of five kernels; published hops of about 1.3 us a node and a ramp
+
+
+def fetch_stalls(count, bound):
+    """What a turn of so many different instructions, of 16 bytes, takes of the cycles that are counted."""
+    return FETCH_STALLS[bound] if 16 * count > FETCHED else 1.0
 
 
 def memory_cycles(instruction, broadcast):
@@ -126,24 +134,29 @@ class Estimate:
     instructions: tuple  # per environment step, in lanes of 32
 
 
-def estimate(machine, function, work, class_of):
+def estimate(machine, function, work, class_of, turns=None):
+    """turns: usual_path.Turns of the function, for the low bound."""
     hot = function.hot()
     time = hot.parent if work.hot_turns else hot
     rates, limits, counts = [], [], []
     for bound in (0, 1):
-        outer = time.own if bound == 0 else time.always
+        outer, seldom = time.own if bound == 0 else time.always, 0.0
+        if turns is not None and bound == 0:
+            outer = turns.usual(time.own)
+            seldom = turns.count(time.own) - len(outer)
         inner = (hot.own if bound == 0 else hot.always) if work.hot_turns else []
         near = bound == 1
-        busy = busy_cycles(outer, class_of, near) + work.hot_turns * busy_cycles(inner, class_of, near)
-        issue = len(outer) + work.hot_turns * len(inner)
-        lone = lone_cycles(outer, class_of, near) + work.hot_turns * (lone_cycles(inner, class_of, near) if inner else 0)
+        stalls = fetch_stalls(len(outer) + len(inner), bound)
+        busy = stalls * (busy_cycles(outer, class_of, near) + seldom) + work.hot_turns * busy_cycles(inner, class_of, near)
+        issue = len(outer) + seldom + work.hot_turns * len(inner)
+        lone = stalls * (lone_cycles(outer, class_of, near) + 2 * seldom) + work.hot_turns * (lone_cycles(inner, class_of, near) if inner else 0)
         on_a_scheduler = math.ceil(work.warps / machine.schedulers())
         waves = math.ceil(work.warps / (machine.sms * residents(machine, function, work)))
         cycles = max(on_a_scheduler * busy, waves * lone)
         compute = work.steps() * machine.clocks[bound] / (work.turns * cycles)
         memory = machine.bandwidth[bound] / work.bytes_per_step
         rates.append(min(compute, memory))
-        limit = "issue" if busy == issue else "units"
+        limit = "issue" if busy <= issue * stalls else "units"
         limit = "latency" if waves * lone > on_a_scheduler * busy else limit
         limits.append("memory" if memory < compute else limit)
         counts.append(32 * issue * work.turns * work.warps / work.steps())

@@ -29,6 +29,16 @@ BLOCK = 128
 UNITS_SHARED = HIDDEN * 32  # bytes: four weights, bias, output weight, padding
 GRADIENT_SHARED = 32 * 64 + 20 * 32 * 8  # bytes a warp: 32 steps on their way, 64-bit sums
 GRADIENT_WARPS = (1024, 8192)  # kBusyWarps, kMostWarps of kernels/cuda/gradient.cuh
+MEAN_EPISODE = 22  # steps, of a policy that has learned nothing
+ENDS = 1 - (1 - 1 / MEAN_EPISODE) ** 32  # turns in which an episode of a warp's 32 ends
+# an instruction with such words among its source lines runs in so many turns; 0: hardly ever
+RULES = [("next_start[k] = start_state", 1 / 8), ("next_start = start_state", 1 / 8), ("out.ended, next_start", 1),
+         ("start_state<E, float>(args.stream, id(k), episode[k].number", ENDS), ("log_episode<E>(", ENDS),
+         ("const auto start = start_state<E, F>(", ENDS),
+         ("words = Words::draw(", 1 / 16), ("words[k] = Words::draw(", 1 / 4), ("flush_bits(", 1 / 16),
+         ("explore<", 0), ("greedy_action", 0), ("all.flush()", 1 / 8),
+         ("if (adds + filled > kFlushSteps) flush()", 1 / 8)]
+RANDOM_RULES = [("words[k] = Words::draw(", 1 / 128)] + RULES  # a bit decides
 RECORDED = 4 + 3 / 8  # bytes a step: the logit, three bits
 
 
@@ -83,7 +93,9 @@ def update_rate(machine, rates, envs, bound):
     return steps / (seconds + gpu_model.LAUNCH[1 - bound])
 
 
-def table(functions):
+def table(functions, source_lines):
+    usual_path.check_rules(RULES, source_lines)
+
     def function(kernel):
         found = [f for f in functions if re.fullmatch(kernel, f.short)]
         if len(found) != 1:
@@ -95,9 +107,11 @@ def table(functions):
              "|---|---|" + "---|---|---|" * len(MACHINES)]
     rows = works(function)
     for work in rows:
+        rules = RANDOM_RULES if "(PolicyForm\\)0" in work.kernel else RULES
+        turns = usual_path.Turns(function(work.kernel), source_lines, rules)
         cells, counts = [], ""
         for machine in MACHINES:
-            e = gpu_model.estimate(machine, function(work.kernel), work, sass.class_of)
+            e = gpu_model.estimate(machine, function(work.kernel), work, sass.class_of, turns)
             counts = f"{e.instructions[1]:.0f}..{e.instructions[0]:.0f}"
             cells.append(f"{e.rate[0]:.2e} | {e.rate[1]:.2e} | {'/'.join(dict.fromkeys(e.limit))}")
             op = work.row.split("/")[0]
@@ -135,12 +149,12 @@ def main():
     nvdisasm = sass.find_nvdisasm(arguments.nvdisasm)
     if nvdisasm is None:
         raise SystemExit("no nvdisasm: neither on the PATH nor among the packages")
-    functions, lines = [], {}
+    functions, lines = [], {"cartpole": {}, "pong": {}}
     for cubin in sorted(pathlib.Path(arguments.code).glob("*.cubin")):
         functions += sass.load(cubin, nvdisasm, cubin.with_suffix(".log").read_text())
-        if cubin.stem == "pong":
-            lines = usual_path.read_lines(cubin, nvdisasm)
-    pong, parts = predict_pong.tables(functions, lines)
+        if cubin.stem in lines:
+            lines[cubin.stem] = usual_path.read_lines(cubin, nvdisasm)
+    pong, parts = predict_pong.tables(functions, lines["pong"])
     text = f"""# Prediction of {datetime.date.today()}: nothing here was measured
 
 Steps per second of CartPole with the 4-{HIDDEN}-2 network, T = {STEPS}, automatic reset, from the machine code for sm_90
@@ -148,10 +162,13 @@ and the figures in `bench/gpu_model.py`. Made by
 
     .venv/bin/python bench/predict.py --code build/cpu/tests/gpu/code --out bench/results/FILE
 
-`low` executes all code of a loop in every turn, at {MACHINES[0].clocks[0] / 1e9:.3f} GHz, with loads from memory; `high` only
-what every turn passes, at {MACHINES[0].clocks[1] / 1e9:.2f} GHz, with loads from the cache. Instructions are warp instructions times 32 per environment step, high to low.
+`low` restarts episodes as often as a policy does that has learned nothing, draws as often as the source says, executes all
+other code of a loop in every turn, at {MACHINES[0].clocks[0] / 1e9:.3f} GHz, with loads from memory; `high` only
+what every turn passes, at {MACHINES[0].clocks[1] / 1e9:.2f} GHz, with loads from the cache. A turn with more than
+{gpu_model.FETCHED // 1024} KiB of code takes 10 to 20 % longer for fetching it. Instructions are warp instructions times 32 per environment
+step, high to low.
 
-{table(functions)}
+{table(functions, lines["cartpole"])}
 
 ## Pong
 

@@ -19,7 +19,7 @@ import re
 import gpu_model
 import sass
 from gpu_model import GOALS
-from usual_path import Turns, text_of
+from usual_path import Turns, check_rules
 
 L2_LATENCY = (414, 258)  # cycles: the far partition, the near one
 L2_BANDWIDTH = (5.5e12, 7.8e12)  # bytes/s
@@ -82,7 +82,8 @@ class Model:
         for code, times in [(usual, 1), *((code, FRAMES) for code in frames)]:
             busy += times * gpu_model.busy_cycles(code, sass.class_of, True)
             lone += times * gpu_model.lone_cycles(code, sass.class_of, load=L2_LATENCY[self.bound])
-        return count + FRAMES * sum(map(len, frames)), busy, lone
+        stalls = gpu_model.fetch_stalls(len(usual) + sum(map(len, frames)), self.bound)
+        return count + FRAMES * sum(map(len, frames)), stalls * busy, stalls * lone
 
     def rollout(self, network, envs, turns):
         """Seconds of so many turns of all games; warp instructions of a step."""
@@ -159,10 +160,7 @@ def tables(functions, lines):
             raise SystemExit(f"{len(found)} kernels are named '{kernel}'")
         return found[0]
 
-    texts = {text_of(place) for place in {place for chain in lines.values() for place in chain}}
-    for words, _ in RULES:
-        if not any(words in text for text in texts):
-            raise SystemExit(f"no instruction comes from a line with '{words}'")
+    check_rules(RULES, lines)
     machines = gpu_model.MACHINES
     models = {(m.name, b): Model(m, b, function, lines) for m in machines for b in (0, 1)}
     out = ["| row | instr/step | " + " | ".join(f"{m.name} low | {m.name} high | limits" for m in machines) + " |",

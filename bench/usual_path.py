@@ -53,6 +53,14 @@ def read_lines(cubin, nvdisasm):
     return lines
 
 
+def check_rules(rules, lines):
+    """Ends the program where a rule fits nothing: its line was written anew."""
+    texts = {text_of(place) for place in {place for chain in lines.values() for place in chain}}
+    for words, _ in rules:
+        if not any(words in text for text in texts):
+            raise SystemExit(f"no instruction comes from a line with '{words}'")
+
+
 class Turns:
     """How often the instructions of a function run in a turn of its loop."""
 

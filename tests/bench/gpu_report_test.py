@@ -66,12 +66,12 @@ class LoneCyclesTest(unittest.TestCase):
 class EstimateTest(unittest.TestCase):
     MACHINE = gpu_model.Machine("X", 1, (1e9, 2e9), (1e12, 1e12))
 
-    def estimate(self, warps, bytes_per_step=1e-9, stall=1):
-        body = [instruction("FFMA", stall)] * 10
+    def estimate(self, warps, bytes_per_step=1e-9, stall=1, length=10, turns=None):
+        body = [instruction("FFMA", stall)] * length
         loop = types.SimpleNamespace(own=body, always=body, parent=None)
         function = types.SimpleNamespace(hot=lambda: loop, registers=32, shared=0)
         work = gpu_model.Work("BM_x", "x", 32 * warps, 128, warps, gpu_model.STEPS, 0, bytes_per_step)
-        return gpu_model.estimate(self.MACHINE, function, work, sass.class_of)
+        return gpu_model.estimate(self.MACHINE, function, work, sass.class_of, turns)
 
     def test_issue_limits_a_full_device(self):
         e = self.estimate(40)  # 10 warps a scheduler, 10 cycles a turn each
@@ -79,6 +79,21 @@ class EstimateTest(unittest.TestCase):
         self.assertAlmostEqual(e.rate[0], 40 * 32 * 1e9 / 100, delta=1)
         self.assertAlmostEqual(e.rate[1], 2 * e.rate[0], delta=1)
         self.assertAlmostEqual(e.instructions[0], 10)
+
+    def test_the_low_bound_runs_what_is_seldom_as_often_as_rules_say(self):
+        turns = types.SimpleNamespace(usual=lambda code: code[:6], count=lambda code: 8)
+        e = self.estimate(40, turns=turns)
+        self.assertEqual(e.instructions, (8, 10))
+        self.assertEqual(e.limit, ("issue", "issue"))
+        self.assertAlmostEqual(e.rate[0], 40 * 32 * 1e9 / 80, delta=1)
+        self.assertAlmostEqual(self.estimate(4, stall=6, turns=turns).rate[0], 4 * 32 * 1e9 / 40, delta=1)
+
+    def test_a_turn_longer_than_the_cache_of_instructions_waits_for_code(self):
+        self.assertEqual(gpu_model.fetch_stalls(1600, 0), 1)
+        self.assertEqual([gpu_model.fetch_stalls(1601, bound) for bound in (0, 1)], [1.2, 1.1])
+        e = self.estimate(40, length=2000)
+        self.assertEqual(e.limit, ("issue", "issue"))
+        self.assertAlmostEqual(e.rate[0], 40 * 32 * 1e9 / (1.2 * 20000), delta=1)
 
     def test_latency_limits_an_empty_one(self):
         e = self.estimate(4, stall=6)
@@ -113,6 +128,12 @@ class UsualPathTest(unittest.TestCase):
         lines = usual_path.parse(self.text)
         self.assertEqual([n for _, n in lines["kernel", 32]], [1, 2])
         self.assertEqual(lines["kernel", 16], lines["kernel", 0])
+
+    def test_a_rule_that_fits_no_line_is_refused(self):
+        lines = usual_path.parse(self.text)
+        usual_path.check_rules([("restart(", 0), ("draw(", 0.25)], lines)
+        with self.assertRaisesRegex(SystemExit, "leave"):
+            usual_path.check_rules([("restart(", 0), ("leave(", 0)], lines)
 
     def test_counts_what_runs_in_a_usual_turn(self):
         turns, code = self.turns()
