@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -13,12 +12,14 @@
 #include <functional>
 
 #include "host/errors.h"
+#include "tests/support/child_failure.h"
 #include "tests/support/scratch_folder.h"
 
 namespace lockstep {
 namespace {
 
 namespace fs = std::filesystem;
+using test::in_limited_child;
 using test::ScratchFolder;
 using test::slurp;
 using test::spill;
@@ -36,22 +37,6 @@ std::string io_error(const std::function<void()>& call) {
     return error.what();
   }
   return "";
-}
-
-// Runs `body` in a child that no longer has root's rights and may write files up to `limit` bytes;
-// returns what it returns. The signal for a file over the limit is ignored, so write() fails.
-int in_limited_child(rlim_t limit, const std::function<int()>& body) {
-  const pid_t pid = ::fork();
-  if (pid == 0) {
-    ::signal(SIGXFSZ, SIG_IGN);
-    const rlimit bytes{limit, limit};
-    if (::setrlimit(RLIMIT_FSIZE, &bytes) != 0) ::_exit(100);
-    if (::getuid() == 0 && ::setuid(65534) != 0) ::_exit(101);
-    ::_exit(body());
-  }
-  int status = 0;
-  ::waitpid(pid, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 std::string folder_content(const fs::path& folder) {
@@ -113,6 +98,7 @@ TEST(DurableFile, FullDeviceIsAnIoError) {
 }
 
 TEST(DurableFile, FileSizeLimitIsAnIoErrorAndKeepsTheOldFile) {
+  if (const std::string why = test::no_other_user(); !why.empty()) GTEST_SKIP() << why;
   const ScratchFolder scratch;
   fs::permissions(scratch.path(), fs::perms::all);
   spill(scratch / "out", "old");
@@ -128,6 +114,7 @@ TEST(DurableFile, FileSizeLimitIsAnIoErrorAndKeepsTheOldFile) {
 }
 
 TEST(DurableFile, ReadOnlyFolderIsAnIoError) {
+  if (const std::string why = test::no_other_user(); !why.empty()) GTEST_SKIP() << why;
   const ScratchFolder scratch;
   fs::permissions(scratch.path(), fs::perms::owner_read | fs::perms::owner_exec |
                                       fs::perms::others_read | fs::perms::others_exec);
@@ -242,6 +229,7 @@ TEST(DurableFolder, ReplacesAnExistingFolderWhole) {
 }
 
 TEST(DurableFolder, FailedWriteKeepsTheOldFolderAndLeavesNoLitter) {
+  if (const std::string why = test::no_other_user(); !why.empty()) GTEST_SKIP() << why;
   const ScratchFolder scratch;
   fs::permissions(scratch.path(), fs::perms::all);
   write_folder(scratch / "one", "old a", "old b");

@@ -228,6 +228,7 @@ TEST_F(RunFolderTest, IsHeldUntilDestruction) {
 }
 
 TEST_F(RunFolderTest, ReportsAFolderThatCannotBeWritten) {
+  if (const std::string why = test::no_other_user(); !why.empty()) GTEST_SKIP() << why;
   fs::create_directory("locked");
   fs::permissions("locked", fs::perms(0555));
   fs::permissions(scratch_.path(), fs::perms(0755));
@@ -243,6 +244,7 @@ TEST_F(RunFolderTest, ReportsAFolderThatCannotBeWritten) {
 }
 
 TEST_F(RunFolderTest, LeavesNoFolderWhenTheDiskIsFull) {
+  if (const std::string why = test::no_other_user(); !why.empty()) GTEST_SKIP() << why;
   fs::permissions(scratch_.path(), fs::perms(0777));
   for (const char* out : {"", "full"}) {
     EXPECT_THAT(failure_in_child([&] { RunFolder::create(config_for(out)); }, 0),
@@ -253,6 +255,7 @@ TEST_F(RunFolderTest, LeavesNoFolderWhenTheDiskIsFull) {
 }
 
 TEST_F(RunFolderTest, KeepsTheOldRecordWhenTheDiskIsFull) {
+  if (const std::string why = test::no_other_user(); !why.empty()) GTEST_SKIP() << why;
   make_run("out");
   fs::permissions("out", fs::perms(0777));
   fs::permissions("out/run.json", fs::perms(0666));
@@ -265,6 +268,7 @@ TEST_F(RunFolderTest, KeepsTheOldRecordWhenTheDiskIsFull) {
 }
 
 TEST_F(RunFolderTest, TellsTheEndWhereNoNewFileCanBeMade) {
+  if (const std::string why = test::no_other_user(); !why.empty()) GTEST_SKIP() << why;
   make_run("out");
   fs::permissions(scratch_.path(), fs::perms(0755));
   fs::permissions("out/run.json", fs::perms(0666));

@@ -1,4 +1,4 @@
-// What a call throws, here or in a child that is held to less than this process.
+// What a call throws or returns, here or in a child that is held to less than this process.
 #pragma once
 
 #include <signal.h>
@@ -6,12 +6,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <functional>
 #include <string>
 
 #include "host/errors.h"
 
 namespace lockstep::test {
+
+constexpr uid_t kNobody = 65534;
 
 // "<exit code> <message>" of what the call throws; empty if it does not.
 inline std::string failure(const std::function<void()>& call) {
@@ -23,20 +27,44 @@ inline std::string failure(const std::function<void()>& call) {
   return "";
 }
 
-// What `call` throws in a child without root's rights and with a limit on the size of files.
+// What `body` returns in a child process.
+inline int in_child(const std::function<int()>& body) {
+  const pid_t pid = ::fork();
+  if (pid == 0) ::_exit(body());
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+// Why root cannot become another user here, as in a container of one user; empty if it can, or is
+// not root. A test that needs in_limited_child() is skipped for it.
+inline std::string no_other_user() {
+  if (::getuid() != 0) return "";
+  const int error = in_child([] { return ::setuid(kNobody) == 0 ? 0 : errno; });
+  return error == 0 ? "" : std::string("setuid(65534): ") + std::strerror(error);
+}
+
+// What `body` returns in a child without root's rights that may write files up to `limit` bytes.
+// The signal for a file over the limit is ignored, so write() fails.
+inline int in_limited_child(rlim_t limit, const std::function<int()>& body) {
+  return in_child([&] {
+    ::signal(SIGXFSZ, SIG_IGN);
+    const rlimit bytes{limit, limit};
+    if (::setrlimit(RLIMIT_FSIZE, &bytes) != 0) return 100;
+    if (::getuid() == 0 && ::setuid(kNobody) != 0) return 101;
+    return body();
+  });
+}
+
+// What `call` throws in such a child.
 inline std::string failure_in_child(const std::function<void()>& call, rlim_t file_limit) {
   int ends[2];
   if (::pipe(ends) != 0) return "no pipe";
-  const pid_t pid = ::fork();
-  if (pid == 0) {
-    ::signal(SIGXFSZ, SIG_IGN);
-    const rlimit limit{file_limit, file_limit};
-    if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) ::_exit(100);
-    if (::getuid() == 0 && ::setuid(65534) != 0) ::_exit(101);
+  const int code = in_limited_child(file_limit, [&] {
     const std::string text = failure(call);
-    ::_exit(::write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()) ? 0
-                                                                                            : 102);
-  }
+    return ::write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()) ? 0
+                                                                                           : 102;
+  });
   ::close(ends[1]);
   std::string text;
   char buffer[256];
@@ -44,9 +72,7 @@ inline std::string failure_in_child(const std::function<void()>& call, rlim_t fi
     text.append(buffer, static_cast<std::size_t>(n));
   }
   ::close(ends[0]);
-  int status = 0;
-  ::waitpid(pid, &status, 0);
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? text : "the child failed";
+  return code == 0 ? text : "the child failed";
 }
 
 }  // namespace lockstep::test
