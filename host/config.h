@@ -29,7 +29,7 @@ struct Config {
   std::uint64_t seed = 1;        // key of the counter-based generator
   std::int64_t horizon = 0;      // 0 = episodic; T > 0 = fixed T steps an update with autoreset
   std::string device = "auto";   // auto | cpu | cuda | cuda:N
-  std::int64_t threads = 0;      // 0 = all cores
+  std::int64_t threads = 0;      // 0 = as default_threads() (host/threads.h) counts
   GpuMapping mapping = GpuMapping::kAuto;  // of environments to threads of a GPU
   std::int64_t block_size = 0;             // threads of a block of a GPU; 0 = chosen
 
