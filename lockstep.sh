@@ -3,7 +3,7 @@
 #
 #   ./lockstep.sh train cartpole      any command of the program; see ./lockstep.sh --help
 #   ./lockstep.sh test [ctest args]   builds and runs the tests (labels slow, live and exhaustive only
-#                                     when asked for by -L; -L host/npy_test runs the cases of one file)
+#                                     when asked for by -L; -L host/files/npy_test runs the cases of one file)
 #   ./lockstep.sh bench [args]        builds and runs the benchmarks
 #   LS_CUDA_EMULATOR=1 ./lockstep.sh train cartpole --device cuda
 #                                     the CUDA kernels without a GPU, on the emulator of the tests
@@ -177,8 +177,24 @@ case $job in
   run) target=lockstep_cli ;;
 esac
 if [ "$job$emulator" = benchyes ]; then target="$target lockstep_bench_emulated"; fi
+# How far the build is: in place on a terminal, else a line every half minute.
+show_progress() {
+  pause=30
+  if [ -t 2 ]; then pause=1; fi
+  while sleep "$pause" >/dev/null 2>&1; do
+    step=$(grep -o '^\[[0-9]*/[0-9]*\]' "$log" | tail -n 1)
+    if [ -z "$step" ]; then continue; fi
+    if [ -t 2 ]; then printf '\r\033[Klockstep.sh: building %s ' "$step" >&2; else say "building $step"; fi
+  done
+}
+show_progress 9>&- &
+progress=$!
+built=yes
 # shellcheck disable=SC2086  # one target or two
-ninja -C "$build" $target >"$log" 2>&1 9>&- || fail "the build"
+ninja -C "$build" $target >"$log" 2>&1 9>&- || built=no
+kill "$progress" 2>/dev/null || :
+if [ -t 2 ]; then printf '\r\033[K' >&2; fi
+if [ $built = no ]; then fail 'the build'; fi
 exec 9>&-
 
 if [ "$job" != test ]; then exec "$build/lockstep" "$@"; fi

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "host/errors.h"
-#include "host/option_value.h"
+#include "host/options/option_value.h"
 
 namespace lockstep::bench {
 namespace {

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "bench/workload.h"
-#include "host/cuda_backend.h"
+#include "host/cuda/number_backend.h"
 
 namespace lockstep::bench {
 

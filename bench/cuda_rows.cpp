@@ -15,9 +15,9 @@
 
 #include "bench/cuda_bench.h"
 #include "bench/cuda_lab.h"
+#include "host/backend/record.h"
 #include "host/errors.h"
-#include "host/fnv.h"
-#include "host/rollout_buffers.h"
+#include "host/files/fnv.h"
 
 namespace lockstep::bench {
 namespace {

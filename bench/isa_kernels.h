@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "host/isa.h"
+#include "host/cpu/isa.h"
 #include "kernels/philox.h"
 
 namespace lockstep::bench {

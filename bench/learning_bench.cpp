@@ -15,7 +15,7 @@
 #include "bench/benches.h"
 #include "host/engine.h"
 #include "host/errors.h"
-#include "host/options.h"
+#include "host/options/options.h"
 
 extern char** environ;
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "host/isa.h"
+#include "host/cpu/isa.h"
 
 namespace lockstep::bench {
 

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "bench/isa_kernels.h"
-#include "host/buffer.h"
-#include "host/policy_parameters.h"
+#include "host/backend/buffer.h"
+#include "host/backend/policy_parameters.h"
 
 namespace lockstep::bench {
 

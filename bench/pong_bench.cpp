@@ -17,7 +17,7 @@
 #include "bench/pong_dense.h"
 #include "bench/pong_games.h"
 #include "host/errors.h"
-#include "host/options.h"
+#include "host/options/options.h"
 
 namespace lockstep::bench {
 namespace {

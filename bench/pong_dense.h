@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "host/blas.h"
-#include "host/table_backend.h"
+#include "host/cpu/blas.h"
+#include "host/cpu/table_backend.h"
 
 namespace lockstep::bench {
 
@@ -16,7 +16,7 @@ class DensePong {
 
   /// Pictures of a recorded rollout with automatic reset, from step `first_step` on, and the
   /// weights that played it.
-  DensePong(const TableBackend& backend, const cpu::TableFacts& facts, int first_step)
+  DensePong(const TableBackend& backend, const TableFacts& facts, int first_step)
       : pixels_(facts.shape.pixels),
         hidden_(backend.shape().H),
         parameters_(backend.download().parameters),

@@ -1,7 +1,7 @@
 // pong_games.h for avx2; compiled with its flags.
 #include "bench/pong_games_impl.h"
-#include "kernels/cpu/pack16_avx2.h"
-#include "kernels/cpu/pack_avx2.h"
+#include "kernels/cpu/lanes/pack16_avx2.h"
+#include "kernels/cpu/lanes/pack_avx2.h"
 
 namespace lockstep::bench {
 extern const PongGames pong_games_avx2;

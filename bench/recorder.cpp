@@ -6,8 +6,8 @@
 #include <system_error>
 #include <utility>
 
-#include "host/durable_file.h"
 #include "host/errors.h"
+#include "host/files/durable_file.h"
 
 namespace lockstep::bench {
 

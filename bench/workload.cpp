@@ -3,9 +3,9 @@
 
 #include <cmath>
 
+#include "host/backend/record.h"
 #include "host/errors.h"
-#include "host/fnv.h"
-#include "host/rollout_buffers.h"
+#include "host/files/fnv.h"
 
 namespace lockstep::bench {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "bench/names.h"
 #include "bench/op_by_op.h"
-#include "host/cpu_backend.h"
+#include "host/cpu/number_backend.h"
 
 namespace lockstep::bench {
 

@@ -14,7 +14,7 @@ add_library(lockstep::lockstep ALIAS lockstep)
 set_target_properties(lockstep PROPERTIES LINKER_LANGUAGE CXX)
 target_compile_features(lockstep INTERFACE cxx_std_20)
 target_link_libraries(lockstep PRIVATE Threads::Threads OpenMP::OpenMP_CXX ${CMAKE_DL_LIBS})
-set(public_headers config.h engine.h errors.h tensor.h update_metrics.h)
+set(public_headers build_info.h config.h engine.h errors.h tensor.h training.h update_metrics.h)
 list(TRANSFORM public_headers PREPEND "${PROJECT_SOURCE_DIR}/host/")
 target_sources(lockstep PUBLIC FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}"
                                                 FILES ${public_headers})

@@ -1,5 +1,5 @@
 # The CUDA part of the build. The core never links a CUDA library: everything that does is in a
-# plug-in, a module that the program loads when it finds one (host/cuda_plugin.h).
+# plug-in, a module that the program loads when it finds one (host/backend/cuda_plugin.h).
 #
 #   LS_CUDA=AUTO|ON|OFF   build the plug-in with nvcc; AUTO: where there is one
 #   LS_CUDA_EMULATOR      build the same sources with the C++ compiler against tests/emulator
@@ -113,9 +113,9 @@ function(lockstep_cuda_parts target compiler)
   configure_file("${LS_ENVIRONMENT_TEMPLATES}/cuda_dense.cu.in" "${folder}/dense.${extension}" @ONLY)
   list(APPEND sources "${folder}/environments.cpp" "${folder}/common.${extension}"
               "${folder}/dense.${extension}")
-  foreach(name cuda_backend cuda_blas cuda_buffers cuda_dense cuda_environments cuda_learn
-               cuda_libraries cuda_play cuda_table_backend cuda_table_learn cuda_updates)
-    list(APPEND sources "${LS_ENVIRONMENT_TEMPLATES}/../host/${name}.cpp")
+  foreach(name blas dense environments libraries memory number_backend number_learn number_play
+               table_backend table_learn updates)
+    list(APPEND sources "${LS_ENVIRONMENT_TEMPLATES}/../host/cuda/${name}.cpp")
   endforeach()
 
   add_library(${target} STATIC ${sources})
@@ -135,7 +135,7 @@ endfunction()
 function(lockstep_cuda_plugin target parts)
   # The entry point alone is exported. It is in a unit of its own, which a linker would leave out of
   # a static library that nobody refers to.
-  add_library(${target} MODULE "${LS_ENVIRONMENT_TEMPLATES}/../host/cuda_plugin_entry.cpp")
+  add_library(${target} MODULE "${LS_ENVIRONMENT_TEMPLATES}/../host/cuda/plugin_entry.cpp")
   set_target_properties(${target} PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}"
                                              CXX_VISIBILITY_PRESET hidden)
   target_link_libraries(${target} PRIVATE ${parts})

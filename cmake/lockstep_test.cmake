@@ -1,5 +1,5 @@
-# lockstep_test(): one GoogleTest executable per file, its cases discovered when ctest starts (so
-# skips show as skips). See tests/CMakeLists.txt for its use.
+# lockstep_test(): a GoogleTest program for the tests of a folder, its cases discovered when ctest starts
+# (so skips show as skips). See tests/CMakeLists.txt for its use.
 
 # The environment list for a set of names; made once per set.
 function(lockstep_test_environments out)
@@ -17,12 +17,14 @@ endfunction()
 
 function(lockstep_test name)
   cmake_parse_arguments(PARSE_ARGV 1 TEST "PROGRAM" ""
-                        "SOURCES;LABELS;ENVIRONMENTS;LIBRARIES;DEFINITIONS;DEPENDS")
+                        "TESTS;SOURCES;LABELS;ENVIRONMENTS;LIBRARIES;DEFINITIONS;DEPENDS")
   list(LENGTH TEST_LABELS label_count)  # discovery of CMake 3.25 cannot pass on a list
+  list(TRANSFORM TEST_TESTS REPLACE "(.+)" "${name}/\\1_test.cpp")
+  list(PREPEND TEST_SOURCES ${TEST_TESTS})
   if(NOT TEST_SOURCES OR TEST_UNPARSED_ARGUMENTS OR label_count GREATER 1)
-    message(FATAL_ERROR "usage: lockstep_test(name SOURCES file... [PROGRAM] [LABELS label] "
-                        "[ENVIRONMENTS name...] [LIBRARIES target...] [DEFINITIONS NAME=value...] "
-                        "[DEPENDS target...])")
+    message(FATAL_ERROR "usage: lockstep_test(name [TESTS name...] [SOURCES file...] [PROGRAM] "
+                        "[LABELS label] [ENVIRONMENTS name...] [LIBRARIES target...] "
+                        "[DEFINITIONS NAME=value...] [DEPENDS target...])")
   endif()
   if(NOT "${name}" MATCHES "${LS_TEST_FILTER}" OR (TEST_PROGRAM AND NOT TARGET lockstep_cli))
     return()
@@ -33,6 +35,11 @@ function(lockstep_test name)
   string(REPLACE "/" "_" target "${name}")
   lockstep_test_environments(environments ${TEST_ENVIRONMENTS})
   add_executable(${target} ${TEST_SOURCES})
+  # in a folder of their own: a folder's program may have the name of a folder
+  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/bin")
+  if(TEST_TESTS)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ${LS_UNITY} UNITY_BUILD_BATCH_SIZE 6)
+  endif()
   target_link_libraries(
     ${target} PRIVATE lockstep_host ${environments} ${TEST_LIBRARIES} GTest::gmock GTest::gtest_main
                       nlohmann_json::nlohmann_json fmt::fmt-header-only
@@ -45,7 +52,10 @@ function(lockstep_test name)
   if(TEST_DEPENDS)
     add_dependencies(${target} ${TEST_DEPENDS})
   endif()
-  if("${name}" MATCHES "^(cli|host)/")  # these wait for files and processes, not for their own code
+  if("${name}" MATCHES "^host/(cli|files|options|plot|train)|^crash")
+    # these wait for files and processes, not for their own code
+    target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O0>)
+  elseif("${name}" MATCHES "^host")
     target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
   else()  # these instantiate kernels
     target_compile_options(${target} PRIVATE $<$<CONFIG:Debug>:-O1>)
@@ -56,10 +66,16 @@ function(lockstep_test name)
     # the prefix keeps a file that is built twice, once to run longer, apart from itself
     set(properties TEST_PREFIX "${TEST_LABELS}/" ${properties} LABELS ${TEST_LABELS})
   else()
-    # its own name: `ctest -L '^host/npy_test$'` runs this program's cases
+    # its own name: `ctest -L '^host/files$'` runs this program's cases
     set(properties ${properties} LABELS "${name}")
     set_property(GLOBAL APPEND_STRING PROPERTY LS_TEST_SUITES "${name}\n")
   endif()
+  foreach(source IN LISTS TEST_SOURCES)  # the program of each file of tests
+    if(source MATCHES "_test\\.cpp$")
+      cmake_path(REMOVE_EXTENSION source OUTPUT_VARIABLE file)
+      set_property(GLOBAL APPEND_STRING PROPERTY LS_TEST_PROGRAMS "${file} ${target}\n")
+    endif()
+  endforeach()
   gtest_discover_tests(
     ${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 NO_PRETTY_VALUES WORKING_DIRECTORY
     "${PROJECT_SOURCE_DIR}" ${properties})

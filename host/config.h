@@ -1,5 +1,5 @@
 // Every setting of a training run, one field per option. Names, ranges, defaults of the recipes and
-// help texts stand once, in the option table (host/options.cpp); this file is plain data.
+// help texts stand once, in the option table (host/options/options.cpp); this file is plain data.
 #pragma once
 
 #include <cstdint>

@@ -1,45 +1,17 @@
-// The facade: finds the environment and the backend, and keeps the buffers of step().
+// The facade: training, and the buffers of step().
 #include "host/engine.h"
 
 #include <algorithm>
 #include <cfenv>
 #include <cfloat>
 
-#include "host/build_stamp.h"
-#include "host/checkpoint.h"
-#include "host/cpu_backend.h"
-#include "host/cuda_plugin.h"
 #include "host/engine_impl.h"
 #include "host/errors.h"
-#include "host/options.h"
-#include "host/table_backend.h"
-#include "host/threads.h"
-#include "host/trainer.h"
+#include "host/files/checkpoint.h"
+#include "host/options/options.h"
+#include "host/train/trainer.h"
 
 namespace lockstep {
-
-const EnvironmentEntry& find_environment(const std::string& name) {
-  std::string known;
-  for (const EnvironmentEntry& entry : environment_entries()) {
-    if (name == entry.facts->name) return entry;
-    known += (known.empty() ? "" : ", ") + std::string(entry.facts->name);
-  }
-  throw InvalidArgument("unknown environment '" + name + "'; there is: " + known);
-}
-
-std::unique_ptr<Backend> make_backend(const Config& config, const EnvironmentEntry& environment) {
-  const DeviceChoice choice = choose_device(config.device, environment.facts->name);
-  if (choice.cuda >= 0) {
-    return cuda_support().plugin->make_backend(config, environment, choice.cuda);
-  }
-  CpuTuning tuning;
-  tuning.isa = choose_isa();
-  tuning.threads = thread_count(config.threads);
-  if (environment.has_objects()) {
-    return std::make_unique<TableBackend>(config, environment, tuning);
-  }
-  return std::make_unique<CpuBackend>(config, environment, tuning);
-}
 
 namespace {
 
@@ -137,7 +109,17 @@ TrainResult Engine::train(const TrainHooks& hooks) {
   initial.parameters = e.parameters;
   initial.first_moment.assign(e.parameters.size(), 0.0f);
   initial.second_moment.assign(e.parameters.size(), 0.0f);
-  TrainResult result = run_training(*e.backend, e.config, e.environment, initial, hooks);
+  RunRecord program;
+  if (hooks.write_files) {
+    const BuildInfo build = build_info();
+    program.version = build.version;
+    program.commit = build.commit;
+    program.compiler = build.compiler;
+    program.build_type = build.build_type;
+    program.isa = build.isa;
+    program.fingerprint = fingerprint();
+  }
+  TrainResult result = run_training(*e.backend, e.config, e.environment, initial, hooks, program);
   e.parameters = e.backend->download().parameters;
   return result;
 }
@@ -150,12 +132,6 @@ std::vector<EnvironmentInfo> list_environments() {
         {f.name, f.summary, f.observation_size, f.state_size, f.num_actions, f.max_episode_steps});
   }
   return list;
-}
-
-BuildInfo build_info() {
-  return {build_stamp::kVersion,   build_stamp::kCommit,   build_stamp::kCompiler,
-          build_stamp::kBuildType, isa_name(choose_isa()), {"cpu"},
-          default_threads()};
 }
 
 }  // namespace lockstep

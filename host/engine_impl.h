@@ -5,10 +5,10 @@
 #include <memory>
 #include <vector>
 
-#include "host/backend.h"
-#include "host/checkpoint.h"
+#include "host/backend/backend.h"
+#include "host/backend/threads.h"
 #include "host/engine.h"
-#include "host/threads.h"
+#include "host/files/checkpoint.h"
 
 namespace lockstep {
 
@@ -16,7 +16,7 @@ inline constexpr std::uint32_t kSteppingEpoch = kEvaluationEpoch - 1;
 
 /// Buffers of reset() and step().
 struct Stepper {
-  Stepper(const cpu::EnvironmentFacts& facts, std::int64_t envs)
+  Stepper(const EnvironmentFacts& facts, std::int64_t envs)
       : pictures(facts.tables != nullptr),
         N(envs),
         O(facts.observation_size),
@@ -119,7 +119,7 @@ struct Engine::Impl {
 
   Config config;
   const EnvironmentEntry& environment;
-  const cpu::EnvironmentFacts& facts;
+  const EnvironmentFacts& facts;
   PolicyShape shape;
   std::unique_ptr<Backend> backend;
   std::vector<float> parameters;

@@ -10,7 +10,7 @@
 
 namespace lockstep {
 
-EpisodePictures::EpisodePictures(const cpu::EnvironmentFacts& facts, const RandomStream& stream,
+EpisodePictures::EpisodePictures(const EnvironmentFacts& facts, const RandomStream& stream,
                                  const GameOptions& options, PlayedEpisode episode)
     : facts_(&facts.watch.picture), episode_(std::move(episode)) {
   require(facts_->start != nullptr, std::string(facts.name) + " has no pictures to show");

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "envs/game_options.h"
-#include "host/environments.h"
+#include "host/backend/environments.h"
 
 namespace lockstep {
 
@@ -23,7 +23,7 @@ struct PlayedEpisode {
 class EpisodePictures {
  public:
   /// Errors: InvalidArgument for an environment that has no pictures.
-  EpisodePictures(const cpu::EnvironmentFacts& facts, const RandomStream& stream,
+  EpisodePictures(const EnvironmentFacts& facts, const RandomStream& stream,
                   const GameOptions& options, PlayedEpisode episode);
 
   int height() const { return facts_->height; }
@@ -45,9 +45,9 @@ class EpisodePictures {
  private:
   void draw();
 
-  const cpu::PictureFacts* facts_;
+  const PictureFacts* facts_;
   PlayedEpisode episode_;
-  std::unique_ptr<cpu::EpisodePlayer> player_;
+  std::unique_ptr<EpisodePlayer> player_;
   std::int64_t step_ = 0;
   std::vector<std::uint8_t> rgb_;
 };

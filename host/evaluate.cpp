@@ -2,19 +2,18 @@
 #include <algorithm>
 #include <string>
 
+#include "host/backend/parallel.h"
+#include "host/backend/record.h"
 #include "host/engine_impl.h"
 #include "host/errors.h"
-#include "host/parallel.h"
-#include "host/rollout_buffers.h"
 #include "kernels/game_noise.h"
 
 namespace lockstep {
 namespace {
 
 /// Frames that an episode's actions play, those before the first action included.
-std::int32_t count_frames(const cpu::PictureFacts& facts, const PlayRequest& request,
-                          std::uint32_t env, const std::vector<std::uint8_t>& actions,
-                          std::int32_t noops) {
+std::int32_t count_frames(const PictureFacts& facts, const PlayRequest& request, std::uint32_t env,
+                          const std::vector<std::uint8_t>& actions, std::int32_t noops) {
   const auto player = facts.start(request.stream, env, request.game);
   std::int32_t frames = noops;
   for (const std::uint8_t action : actions) {

@@ -5,9 +5,9 @@
 
 #include <cfloat>
 
-#include "host/cpu_backend.h"
+#include "host/cpu/number_backend.h"
 #include "host/engine.h"
-#include "host/fnv.h"
+#include "host/files/fnv.h"
 
 // lockstep_flags.cmake takes back what it can of flags that change results; these it cannot
 #if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)

@@ -6,19 +6,19 @@
 #include <iterator>
 #include <memory>
 
-#include "host/crc32c.h"
-#include "host/environments.h"
+#include "host/backend/environments.h"
 #include "host/errors.h"
+#include "host/files/crc32c.h"
 
 namespace lockstep {
 namespace {
 
-const cpu::ArcadeFacts& arcade_of(const std::string& env) {
+const ArcadeFacts& arcade_of(const std::string& env) {
   return find_environment(env).facts->watch.arcade;
 }
 
-void check(const cpu::ArcadeFacts& game, std::span<const std::uint8_t> actions,
-           const GameReplayOptions& options) {
+void check_game(const ArcadeFacts& game, std::span<const std::uint8_t> actions,
+                const GameReplayOptions& options) {
   require(game.make != nullptr, "replay: " + options.env + " is no arcade game");
   require(!actions.empty(), "replay: there are no actions");
   std::string known;
@@ -41,24 +41,24 @@ std::uint32_t checksum(std::span<const std::uint8_t> bytes) {
 }  // namespace
 
 GameReplay replay_game(std::span<const std::uint8_t> actions, const GameReplayOptions& options) {
-  const cpu::ArcadeFacts& facts = arcade_of(options.env);
-  check(facts, actions, options);
-  const std::unique_ptr<cpu::ArcadeGame> game = facts.make(options.preset, options.seed);
+  const ArcadeFacts& facts = arcade_of(options.env);
+  check_game(facts, actions, options);
+  const std::unique_ptr<ArcadeGame> game = facts.make(options.preset, options.seed);
   GameReplay out;
-  out.ram.reserve(actions.size() * cpu::kRamCells);
-  std::vector<std::uint8_t> frame80(std::size_t{cpu::kArcadeSide} * cpu::kArcadeSide);
-  std::vector<std::uint8_t> rgb(std::size_t{cpu::kArcadeRows} * cpu::kArcadeColumns * 3);
+  out.ram.reserve(actions.size() * kRamCells);
+  std::vector<std::uint8_t> frame80(std::size_t{kArcadeSide} * kArcadeSide);
+  std::vector<std::uint8_t> rgb(std::size_t{kArcadeRows} * kArcadeColumns * 3);
   bool ended = false;
   for (const std::uint8_t action : actions) {
     if (ended && !options.preset.empty()) {
       game->reset();
       ended = false;
     }
-    const cpu::ArcadeStep step = game->step(action);
+    const ArcadeStep step = game->step(action);
     const bool ends = step.terminated || step.truncated;
     if (ends && !ended) ++out.episodes;
     ended = ends;
-    std::uint8_t ram[cpu::kRamCells];
+    std::uint8_t ram[kRamCells];
     game->ram(ram);
     game->frame80(frame80.data());
     game->rgb(rgb.data());

@@ -14,7 +14,7 @@ namespace {
 /// Steps the environments of a recorded rollout.
 class Repetition {
  public:
-  Repetition(Backend& backend, const cpu::EnvironmentFacts& facts, std::int64_t envs,
+  Repetition(Backend& backend, const EnvironmentFacts& facts, std::int64_t envs,
              const RandomStream& stream)
       : backend_(&backend), stepper_(facts, envs), stream_(stream) {
     for (std::int64_t i = 0; i < stepper_.groups * kGroup; ++i) stepper_.reset[i] = 1;

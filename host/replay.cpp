@@ -1,15 +1,15 @@
 // replay(): given actions from given states, one environment after another, without reset.
 #include <string>
 
+#include "host/backend/environments.h"
 #include "host/engine.h"
-#include "host/environments.h"
 #include "host/errors.h"
 
 namespace lockstep {
 namespace {
 
-void check(const cpu::EnvironmentFacts& facts, std::span<const std::uint8_t> actions,
-           std::int64_t T, std::int64_t N, std::span<const double> initial, bool float64) {
+void check_replay(const EnvironmentFacts& facts, std::span<const std::uint8_t> actions,
+                  std::int64_t T, std::int64_t N, std::span<const double> initial, bool float64) {
   require(facts.replay.step != nullptr, std::string("replay: ") + facts.name +
                                             " has no state of numbers; replay_game() plays it");
   std::int64_t size = 0;
@@ -34,7 +34,7 @@ void check(const cpu::EnvironmentFacts& facts, std::span<const std::uint8_t> act
 ReplayResult replay(std::span<const std::uint8_t> actions, std::int64_t T, std::int64_t N,
                     std::span<const double> initial, const ReplayOptions& options) {
   const auto& facts = *find_environment(options.env).facts;
-  check(facts, actions, T, N, initial, options.float64);
+  check_replay(facts, actions, T, N, initial, options.float64);
   const std::int64_t S = facts.state_size, O = facts.observation_size;
   ReplayResult out;
   out.T = T;

@@ -2,11 +2,11 @@
 #include <algorithm>
 #include <limits>
 
+#include "host/backend/parallel.h"
+#include "host/backend/record.h"
+#include "host/backend/table_lists.h"
 #include "host/engine_impl.h"
 #include "host/errors.h"
-#include "host/parallel.h"
-#include "host/rollout_buffers.h"
-#include "host/table_lists.h"
 
 namespace lockstep {
 namespace {
@@ -59,7 +59,7 @@ Trajectory to_trajectory(const Record<float>& r, std::int64_t N, int O, int A, b
 }
 
 /// The difference pictures of recorded rows of a table, [T + 1, N, P], the last still 0.
-std::vector<std::int8_t> to_pictures(const cpu::TableFacts& facts, const Trajectory& t,
+std::vector<std::int8_t> to_pictures(const TableFacts& facts, const Trajectory& t,
                                      const std::vector<std::uint16_t>& rows, int threads) {
   std::vector<std::int8_t> pictures(static_cast<std::size_t>((t.T + 1) * t.N * t.O));
   parallel_for(t.N, threads, [&](std::int64_t i, int) {

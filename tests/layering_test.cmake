@@ -9,7 +9,7 @@ set(LINE_LIMIT 400)
 # Sets `out` to the reason why `file` may not include "target", or to "".
 function(include_fault out file target)
   set(reason "")
-  set(portable "^(envs|kernels)/[a-z0-9_]+\\.h$")
+  set(portable "^((envs|kernels)/[a-z0-9_]+|kernels/watch/watch)\\.h$")
   if(file MATCHES "^envs/")
     if(NOT target MATCHES "^envs/")
       set(reason "envs may include envs alone")
@@ -19,32 +19,33 @@ function(include_fault out file target)
       set(reason "portable kernels may include envs and portable kernels alone")
     endif()
   elseif(file MATCHES "^kernels/cpu/")
-    if(NOT target MATCHES "${portable}" AND NOT target MATCHES "^kernels/cpu/")
-      set(reason "kernels/cpu may include envs, kernels/*.h and kernels/cpu")
+    if(NOT target MATCHES "${portable}" AND NOT target MATCHES "^kernels/(cpu|watch)/")
+      set(reason "kernels/cpu may include envs, kernels/*.h, kernels/watch and kernels/cpu")
     endif()
   elseif(file MATCHES "^kernels/cuda/")
     if(NOT target MATCHES "${portable}" AND NOT target MATCHES "^kernels/cuda/")
       set(reason "kernels/cuda may include envs, kernels/*.h and kernels/cuda")
+    endif()
+  elseif(file MATCHES "^kernels/watch/")
+    if(NOT target MATCHES "${portable}" AND NOT target MATCHES "^kernels/(watch|cpu)/")
+      set(reason "kernels/watch may include envs, kernels/*.h, kernels/cpu and kernels/watch")
     endif()
   elseif(file MATCHES "^host/cli/")
     if(NOT target MATCHES "^host/")
       set(reason "the command line may include host alone")
     endif()
   elseif(file MATCHES "^host/")
-    if(target MATCHES "^kernels/cpu/")
-      if(NOT file MATCHES "^host/(cpu_backend|environments)[a-z_]*\\.(h|cpp)$")
-        set(reason "only host/cpu_backend* and host/environments* see kernels/cpu")
+    if(target MATCHES "^kernels/(cpu|cuda)/")
+      if(NOT file MATCHES "^host/${CMAKE_MATCH_1}/")
+        set(reason "only host/${CMAKE_MATCH_1} sees kernels/${CMAKE_MATCH_1}")
       endif()
-    elseif(target MATCHES "^kernels/cuda/")
-      if(NOT file MATCHES "^host/cuda_[a-z_]*\\.(h|cpp|cu)$")
-        set(reason "only host/cuda_* sees kernels/cuda")
-      endif()
-    elseif(NOT target MATCHES "${portable}" AND NOT target MATCHES "^host/[^/]+$")
-      set(reason "host may include envs, kernels/*.h and host")
+    elseif(NOT target MATCHES "${portable}" AND NOT target MATCHES "^(host|kernels/watch)/" OR
+           target MATCHES "^host/cli/")
+      set(reason "host may include envs, kernels/*.h, kernels/watch and host")
     endif()
   endif()
   if(file MATCHES "\\.(h|cpp)$" AND target MATCHES "\\.cuh$" AND
-     NOT file MATCHES "^(tests/emulator/|tests/(kernels|host|support)/cuda_|bench/ladder/)")
+     NOT file MATCHES "^(tests/emulator/|tests/(kernels|host)/cuda/|tests/support/cuda_|bench/ladder/)")
     set(reason "a .h or .cpp is for the host compiler alone and may not include a .cuh")
   endif()
   set(${out} "${reason}" PARENT_SCOPE)
@@ -62,8 +63,8 @@ function(system_include_fault out file target)
   elseif(target MATCHES "^nlohmann/" AND file MATCHES "^(envs|kernels)/")
     set(reason "JSON belongs to host")
   elseif(target MATCHES "^(cuda|cublas|thrust|cub/)" AND NOT
-         file MATCHES "^(kernels/cuda/|host/cuda|tests/emulator/|tests/(kernels|host|support)/cuda_|bench/(cuda|ladder/))")
-    set(reason "CUDA headers belong to kernels/cuda and host/cuda_*")
+         file MATCHES "^(kernels/cuda/|host/cuda/|tests/emulator/|tests/(kernels|host)/cuda/|tests/support/cuda_|bench/(cuda|ladder/))")
+    set(reason "CUDA headers belong to kernels/cuda and host/cuda")
   endif()
   set(${out} "${reason}" PARENT_SCOPE)
 endfunction()
@@ -87,6 +88,54 @@ function(text_fault out file text)
   set(${out} "${reason}" PARENT_SCOPE)
 endfunction()
 
+# What a folder may not see at the end of any chain of includes: folder, what, why.
+set(HIDDEN
+    "^host/(options|files|backend|train)/|^host/engine(_impl)?[.]h$|what the engine is made of does not know it"
+    "^host/options/|^host/(train|cpu|cuda|cli|plot)/|options know no device and no training"
+    "^host/files/|^host/(options|train|backend|cpu|cuda|cli)/|files know formats alone"
+    "^host/backend/|^host/(train|cpu|cuda|cli|plot)/|what devices share knows none of them"
+    "^host/plot/|^host/[a-z]+/|plots know nothing else"
+    "^host/cpu/|^(host|kernels)/cuda/|the CPU does not see CUDA"
+    "^(host|kernels)/cuda/|^kernels/cpu/|CUDA does not see the CPU's kernels"
+    "^host/train/|^host/(cpu|cuda|cli)/|training knows no device"
+    "^host/[a-z_]+[.]h$|^host/cli/|the library does not know the program")
+
+# the one way round: on a device Pong's step and its dense path are still the CPU's
+set(KNOWN "host/cuda/table_backend.h > host/cpu/table_backend.h")
+
+# Sets `out` to the chain of includes from `file` to something hidden from it, or to "". What a file
+# includes is the variable "<prefix><file>".
+function(chain_fault out prefix file)
+  set(reason "")
+  foreach(rule IN LISTS HIDDEN)
+    string(REGEX MATCH "^(.*)[|](\\^.*)[|]([^|]*)$" whole "${rule}")
+    set(what "${CMAKE_MATCH_2}")
+    set(why "${CMAKE_MATCH_3}")
+    if(NOT file MATCHES "${CMAKE_MATCH_1}")
+      continue()
+    endif()
+    set(seen "${file}")
+    set(queue "${file}")
+    set(chain_${file} "${file}")
+    while(queue AND NOT reason)
+      list(POP_FRONT queue next)
+      foreach(target IN LISTS "${prefix}${next}")
+        if(target IN_LIST seen OR "${next} > ${target}" STREQUAL KNOWN)
+          continue()
+        endif()
+        list(APPEND seen "${target}")
+        list(APPEND queue "${target}")
+        set(chain_${target} "${chain_${next}} > ${target}")
+        if(target MATCHES "${what}" AND NOT (file MATCHES "^host/plot/" AND target MATCHES "^host/plot/"))
+          set(reason "${why}: ${chain_${target}}")
+          break()
+        endif()
+      endforeach()
+    endwhile()
+  endforeach()
+  set(${out} "${reason}" PARENT_SCOPE)
+endfunction()
+
 # --- planted faults: rule, file, what it says ---
 set(planted
     "include|envs/a.h|host/engine.h" "include|envs/a.h|kernels/philox.h"
@@ -102,6 +151,13 @@ set(planted
     "text|host/engine.cpp|#ifdef __CUDACC__" "text|host/a.cpp|// TODO: later" "text|README.md|cd /root/x"
     "text|host/a.cpp|std::random_device d" "text|envs/a.h| rand()"
     "include|host/engine.cpp|kernels/cuda/launchers.h" "text|kernels/cuda/a.cuh|kernel<<<1, 2>>>()"
+    "chain|host/options/a.cpp|host/engine.h" "chain|host/files/a.cpp|host/engine.h"
+    "chain|host/backend/a.cpp|host/engine.h" "chain|host/train/a.cpp|host/engine.h"
+    "chain|host/train/a.cpp|host/cpu/a.h" "chain|host/files/a.cpp|host/options/options.h"
+    "chain|host/cuda/a.cpp|kernels/cpu/launchers.h" "chain|kernels/cuda/a.cuh|kernels/cpu/launchers.h"
+    "chain|host/cpu/a.cpp|kernels/cuda/launchers.h" "chain|host/plot/a.cpp|host/files/npy.h"
+    "chain|host/options/a.cpp|host/cpu/a.h" "chain|host/backend/a.cpp|host/cuda/a.h"
+    "chain|host/engine.h|host/cli/a.h"
     "text|kernels/cuda/a.cuh|__shared__ int a" "text|kernels/cuda/a.cuh| asm (" "text|kernels/cuda/a.cuh|__syncwarp()")
 foreach(row IN LISTS planted)  # this file itself is left out of the text rules below
   string(REPLACE "|" ";" row "${row}")
@@ -112,6 +168,11 @@ foreach(row IN LISTS planted)  # this file itself is left out of the text rules 
     include_fault(reason "${file}" "${what}")
   elseif(rule STREQUAL "system")
     system_include_fault(reason "${file}" "${what}")
+  elseif(rule STREQUAL "chain")  # by way of two headers that may be included
+    set("planted ${file}" kernels/between.h)
+    set("planted kernels/between.h" kernels/further.h)
+    set("planted kernels/further.h" "${what}")
+    chain_fault(reason "planted " "${file}")
   else()
     text_fault(reason "${file}" "${what}")
   endif()
@@ -163,6 +224,7 @@ foreach(file IN LISTS files)
   foreach(line IN LISTS includes)
     if(line MATCHES "include[ \t]*\"([^\"]+)\"")
       set(target "${CMAKE_MATCH_1}")
+      list(APPEND "includes ${file}" "${target}")
       include_fault(reason "${file}" "${target}")
       if(NOT EXISTS "${ROOT}/${target}" AND
          NOT (file MATCHES "^tests/emulator/" AND EXISTS "${ROOT}/tests/emulator/include/${target}"))
@@ -180,8 +242,16 @@ foreach(file IN LISTS files)
   endforeach()
   if(file MATCHES "^(envs|kernels|host)/([a-z0-9_/]+\\.h)$")
     set(name "${CMAKE_MATCH_2}")
-    if(NOT file MATCHES "^(host/cli/|kernels/cuda/|host/cuda_)" AND NOT listed MATCHES "[ \n]${name}[ \n)]")
+    if(NOT file MATCHES "^(host/cli/|kernels/cuda/|host/cuda/)" AND NOT listed MATCHES "[ \n]${name}[ \n)]")
       fault("${file}" "not listed in the header sets of its CMakeLists.txt")
+    endif()
+  endif()
+endforeach()
+foreach(file IN LISTS files)
+  if(file MATCHES "^(host|kernels)/.*\\.(h|cpp|cuh)$")
+    chain_fault(reason "includes " "${file}")
+    if(reason)
+      fault("${file}" "${reason}")
     endif()
   endif()
 endforeach()

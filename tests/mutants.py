@@ -31,7 +31,7 @@ class Row:
     file: str
     old: str
     new: str
-    test: str  # "host/npy_test NpyTest.RoundTrips", or the name of a script test such as "layering"
+    test: str  # "host/files/npy_test NpyTest.RoundTrips", or the name of a script test such as "layering"
 
     def title(self):
         return f"line {self.line}: {self.file}: {self.old!r} -> {self.new!r}"
@@ -60,6 +60,7 @@ class Workshop:
     def __init__(self, folder, jobs):
         self.tree = folder / "tree"
         self.build = folder / "build"
+        self.programs = {}  # file of tests -> its program
         self.jobs = str(jobs)
         self.green = {}  # test -> passes without a fault
         self._copy()
@@ -83,24 +84,37 @@ class Workshop:
 
     def _configure(self):
         command = ["cmake", "-S", self.tree, "-B", self.build, "-G", "Ninja", "-DLS_TESTS=ON",
-                   "-DLS_BENCH=OFF", "-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O1"]
+                   "-DLS_BENCH=OFF", "-DLS_UNITY=OFF", "-DCMAKE_BUILD_TYPE=Debug",
+                   "-DCMAKE_CXX_FLAGS_DEBUG=-O1"]
         if shutil.which("ccache"):
             command.append("-DCMAKE_CXX_COMPILER_LAUNCHER=ccache")
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(done.stdout + done.stderr)
+        lines = (self.build / "tests" / "programs.txt").read_text().split("\n")
+        self.programs = dict(line.split() for line in lines if line)
+
+    def cases(self, name, pattern):
+        """A GoogleTest filter for `pattern` within the file: a program has the tests of a folder."""
+        if pattern != "*":
+            return pattern
+        text = (self.tree / "tests" / (name + ".cpp")).read_text()
+        suites = sorted(set(re.findall(r"^(?:TYPED_)?TEST(?:_F|_P)?\(\s*(\w+)", text, re.MULTILINE)))
+        return ":".join(f"{suite}.*:*/{suite}.*:{suite}/*" for suite in suites)
 
     def passes(self, test):
         """Builds and runs one test; RowError when it cannot be built or does not exist."""
         name, _, pattern = test.partition(" ")
-        targets = [name.replace("/", "_")] if pattern else TARGETS.get(name, [])
+        if pattern and name not in self.programs:
+            raise RowError(f"no such file of tests: {name}")
+        targets = [self.programs[name]] if pattern else TARGETS.get(name, [])
         if targets:
             built = subprocess.run(["ninja", "-C", self.build, "-j", self.jobs, *targets],
                                    capture_output=True, text=True)
             if built.returncode:
                 raise RowError("does not build:\n" + built.stdout[-3000:])
         if pattern:
-            command = [self.build / "tests" / targets[0], f"--gtest_filter={pattern}",
+            command = [self.build / "tests" / "bin" / targets[0], f"--gtest_filter={self.cases(name, pattern)}",
                        "--gtest_brief=1"]
         else:
             command = ["ctest", "--test-dir", self.build, "--no-tests=error", "-R", f"^{name}$"]

@@ -12,9 +12,9 @@
 
 #include "bench/cuda_lab.h"
 #include "bench/ladder/rollout_versions.h"
-#include "host/environments.h"
-#include "host/isa.h"
-#include "host/rollout_buffers.h"
+#include "host/backend/environments.h"
+#include "host/backend/record.h"
+#include "host/cpu/isa.h"
 
 namespace lockstep::bench {
 namespace {

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "host/option_value.h"
-#include "host/options.h"
+#include "host/options/option_value.h"
+#include "host/options/options.h"
 
 namespace lockstep::cli {
 

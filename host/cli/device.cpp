@@ -1,8 +1,8 @@
 // See device.h.
 #include "host/cli/device.h"
 
+#include "host/backend/cuda_plugin.h"
 #include "host/cli/output.h"
-#include "host/cuda_plugin.h"
 #include "host/engine.h"
 
 namespace lockstep::cli {

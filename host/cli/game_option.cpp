@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "host/environments.h"
+#include "host/backend/environments.h"
 #include "host/errors.h"
 
 namespace lockstep::cli {

@@ -7,7 +7,7 @@
 
 #include "host/build_stamp.h"
 #include "host/errors.h"
-#include "host/suggestion.h"
+#include "host/options/suggestion.h"
 
 namespace lockstep::cli {
 namespace {

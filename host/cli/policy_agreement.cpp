@@ -2,7 +2,7 @@
 #include "host/cli/policy_agreement.h"
 
 #include "host/errors.h"
-#include "host/options.h"
+#include "host/options/options.h"
 
 namespace lockstep::cli {
 

@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <string_view>
 
-#include "host/checkpoint.h"
-#include "host/environments.h"
+#include "host/backend/environments.h"
+#include "host/backend/policy_parameters.h"
 #include "host/errors.h"
-#include "host/options.h"
-#include "host/policy_parameters.h"
+#include "host/files/checkpoint.h"
+#include "host/options/options.h"
 
 namespace lockstep::cli {
 namespace {

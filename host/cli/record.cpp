@@ -7,9 +7,9 @@
 #include <cstdint>
 #include <span>
 
+#include "host/backend/environments.h"
 #include "host/build_stamp.h"
-#include "host/crc32c.h"
-#include "host/environments.h"
+#include "host/files/crc32c.h"
 
 namespace lockstep::cli {
 namespace {

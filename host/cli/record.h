@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "host/cli/command.h"
-#include "host/npy.h"
+#include "host/files/npy.h"
 #include "host/tensor.h"
 
 namespace lockstep::cli {

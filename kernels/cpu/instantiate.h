@@ -12,12 +12,12 @@
 #include "kernels/cpu/step.h"
 
 #if defined(LS_ISA_AVX512)
-#include "kernels/cpu/pack_avx512.h"
+#include "kernels/cpu/lanes/pack_avx512.h"
 #elif defined(LS_ISA_AVX2)
-#include "kernels/cpu/pack_avx2.h"
+#include "kernels/cpu/lanes/pack_avx2.h"
 #else
-#include "kernels/cpu/episode_player.h"
 #include "kernels/cpu/replay.h"
+#include "kernels/watch/episode_player.h"
 #endif
 
 namespace lockstep::cpu {

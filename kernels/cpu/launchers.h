@@ -6,7 +6,6 @@
 #include <cstdint>
 
 #include "kernels/cpu/scratch.h"
-#include "kernels/cpu/watch.h"
 #include "kernels/dense.h"
 #include "kernels/fixed_point.h"
 #include "kernels/trajectory.h"
@@ -34,30 +33,5 @@ struct Operations {
 };
 
 using FloatOperations = Operations<float, FixedPoint>;
-
-/// One environment stepped alone from given states, in float32 or in the reference float64.
-struct ReplayOperations {
-  void (*reset)(const RandomStream&, std::uint32_t env, double* state);  // [S]
-  /// Advances `state` [S] in place; fills obs [O]; returns reward and terminated.
-  void (*step)(double* state, std::uint8_t action, bool float64, float* reward,
-               std::uint8_t* terminated);
-  void (*observe)(const double* state, float* obs);
-  bool has_float64;  // a reference arithmetic exists
-};
-
-struct TableFacts;
-
-/// Constants of an environment, for the host.
-struct EnvironmentFacts {
-  const char* name;
-  const char* summary;
-  int state_size, observation_size, num_actions, max_episode_steps, min_episode_steps;
-  bool constant_reward;
-  float max_abs_reward;
-  const float* observation_limit;  // [O]
-  ReplayOperations replay;
-  WatchFacts watch{};
-  const TableFacts* tables = nullptr;  // of an environment of objects (table_launchers.h)
-};
 
 }  // namespace lockstep::cpu

@@ -2,7 +2,7 @@
 // `lockstep replay` runs. Baseline code, compiled once per environment; not a fast path.
 #pragma once
 
-#include "kernels/cpu/launchers.h"
+#include "kernels/environment_facts.h"
 #include "kernels/rollout_step.h"
 
 namespace lockstep::cpu {

@@ -3,7 +3,7 @@
 // and slices are dealt over threads. Compiled once per instruction set.
 #pragma once
 
-#include "kernels/cpu/table_lanes.h"
+#include "kernels/cpu/lanes/table_lanes.h"
 
 namespace lockstep::cpu {
 

@@ -13,12 +13,12 @@
 #include "kernels/cpu/table_update.h"
 
 #if defined(LS_ISA_AVX512)
-#include "kernels/cpu/table_lanes_avx512.h"
+#include "kernels/cpu/lanes/table_lanes_avx512.h"
 #elif defined(LS_ISA_AVX2)
-#include "kernels/cpu/table_lanes_avx2.h"
+#include "kernels/cpu/lanes/table_lanes_avx2.h"
 #else
-#include "kernels/cpu/episode_player.h"
 #include "kernels/cpu/picture_step.h"
+#include "kernels/watch/episode_player.h"
 #endif
 
 namespace lockstep::cpu {

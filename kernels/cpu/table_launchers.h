@@ -42,19 +42,4 @@ struct TableOperations {
   void (*sample)(const SampleArgs&, std::int64_t group);
 };
 
-/// Constants of an environment of objects beside its EnvironmentFacts, for the host.
-struct TableFacts {
-  TableShape shape;        // hidden = 0
-  int side;                // the picture is side x side
-  int frames;              // of a step without options
-  int max_episode_frames;  // GameOptions::max_steps of an episode must not come to more
-  int frame_limit;         // nor to more than this where pictures are drawn
-  int max_row_pixels;
-  /// Writes the pixels of a row, ascending; returns how many.
-  int (*pixels)(int row, std::uint16_t* pixel);
-  /// One step of a group with the caller's actions, in pictures: kernels/picture_step.h. The state
-  /// has EnvironmentFacts::state_size numbers.
-  void (*step)(const StepBuffers&, const GameOptions&, std::int64_t group);
-};
-
 }  // namespace lockstep::cpu

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "envs/object_env.h"
-#include "kernels/cpu/table_lanes.h"
+#include "kernels/cpu/lanes/table_lanes.h"
 #include "kernels/cpu/table_launchers.h"
 #include "kernels/game_noise.h"
 #include "kernels/sample_action.h"

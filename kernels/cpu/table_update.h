@@ -3,7 +3,7 @@
 // instruction set.
 #pragma once
 
-#include "kernels/cpu/table_lanes.h"
+#include "kernels/cpu/lanes/table_lanes.h"
 #include "kernels/optimizer.h"
 
 namespace lockstep::cpu {

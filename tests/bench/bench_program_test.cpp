@@ -5,7 +5,7 @@
 #include "tests/support/process.h"
 
 namespace lockstep {
-namespace {
+namespace bench_program_test {
 
 using test::Process;
 using test::ProcessResult;
@@ -98,5 +98,5 @@ TEST_F(BenchProgramTest, BadFilesExitWith4MissingOnesWith6) {
   EXPECT_EQ(bench({"--smoke", "--save", "no/such/folder.json"}).code, 6);
 }
 
-}  // namespace
+}  // namespace bench_program_test
 }  // namespace lockstep

@@ -7,7 +7,7 @@
 #include "tests/support/scratch_folder.h"
 
 namespace lockstep::bench {
-namespace {
+namespace comparison_test {
 
 constexpr const char* kRow = "BM_x/cartpole/cpu_avx2_x1/N:16/T:4";
 
@@ -135,5 +135,5 @@ TEST_F(ReadMeasurementsTest, RefusesWhatIsNoBenchmarkFile) {
                BadInput);
 }
 
-}  // namespace
+}  // namespace comparison_test
 }  // namespace lockstep::bench

@@ -6,7 +6,7 @@
 #include <regex>
 
 namespace lockstep::bench {
-namespace {
+namespace floors_test {
 
 const Sizes kSizes;
 
@@ -126,5 +126,5 @@ TEST(FloorFilterTest, SelectsTheRowsOfTheTableAndNoOthers) {
   EXPECT_FALSE(std::regex_search(benchmark_name(op::kPolicy, kOpByOpBackend, 1024, 500), filter));
 }
 
-}  // namespace
+}  // namespace floors_test
 }  // namespace lockstep::bench

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tests for bench/gpu_model.py, usual_path.py, predict_pong.py, gpu_report.py and gpu_pong.py."""
+"""Tests for bench/gpu/gpu_model.py, usual_path.py, predict_pong.py, gpu_report.py and gpu_pong.py."""
 
 import contextlib
 import io
@@ -11,7 +11,7 @@ import types
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests" / "gpu")]
+sys.path[:0] = [str(ROOT / "bench" / "gpu"), str(ROOT / "tests" / "gpu")]
 
 import gpu_model  # noqa: E402
 import gpu_pong  # noqa: E402

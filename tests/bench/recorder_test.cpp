@@ -11,7 +11,7 @@
 #include "tests/support/process.h"
 
 namespace lockstep::bench {
-namespace {
+namespace recorder_test {
 
 using ::testing::ElementsAre;
 using Run = benchmark::BenchmarkReporter::Run;
@@ -53,5 +53,5 @@ TEST_F(ResultFileTest, WhatCannotBeWrittenIsSaidBeforeAnythingIsMeasured) {
   EXPECT_THROW(ResultFile("/dev/null"), IoError);
 }
 
-}  // namespace
+}  // namespace recorder_test
 }  // namespace lockstep::bench

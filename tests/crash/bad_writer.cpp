@@ -13,8 +13,8 @@
 #include <iterator>
 #include <string>
 
-#include "host/checkpoint.h"
 #include "host/errors.h"
+#include "host/files/checkpoint.h"
 
 namespace {
 

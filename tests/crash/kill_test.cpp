@@ -6,12 +6,12 @@
 #include <cstdio>
 #include <random>
 
-#include "host/isa.h"
+#include "host/cpu/isa.h"
 #include "tests/crash/runs.h"
 #include "tests/support/training.h"
 
 namespace lockstep {
-namespace {
+namespace kill_test {
 
 namespace fs = std::filesystem;
 using test::Process;
@@ -134,5 +134,5 @@ TEST_F(Disturbed, SignalsEndARunInGoodOrder) {
   EXPECT_LT(slowest, 5);
 }
 
-}  // namespace
+}  // namespace kill_test
 }  // namespace lockstep

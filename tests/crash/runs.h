@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "host/checkpoint.h"
 #include "host/errors.h"
+#include "host/files/checkpoint.h"
 #include "tests/support/process.h"
 
 namespace lockstep::test {

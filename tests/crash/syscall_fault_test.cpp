@@ -1,7 +1,7 @@
 // Tests for the checkpoint contract, held by the real program: strace makes each system call that
 // touches a run fail or kills the program at it. Whatever happens, what was saved stays, the exit
 // code is true, and the run goes on to the bits of the undisturbed one. Faults inside the library
-// without strace: tests/host/checkpoint_fault_test.cpp.
+// without strace: tests/host/files/checkpoint_fault_test.cpp.
 #include <gmock/gmock.h>
 
 #include <cstdio>
@@ -11,7 +11,7 @@
 #include "tests/crash/runs.h"
 
 namespace lockstep {
-namespace {
+namespace syscall_fault_test {
 
 namespace fs = std::filesystem;
 using test::Process;
@@ -203,5 +203,5 @@ TEST_F(Faults, AWriterThatHearsNoErrorIsFoundOut) {
   EXPECT_GE(inject(bad_writer("deaf")).violations, 5);
 }
 
-}  // namespace
+}  // namespace syscall_fault_test
 }  // namespace lockstep

@@ -3,7 +3,7 @@
 #include <cublas_v2.h>
 
 namespace cuemu_test {
-namespace {
+namespace blas_test {
 
 class BlasTest : public testing::Test {
  protected:
@@ -139,5 +139,5 @@ TEST_F(BlasTest, PlantedFailureComesOutAsAStatus) {
   cuemu_set_fail(0);
 }
 
-}  // namespace
+}  // namespace blas_test
 }  // namespace cuemu_test

@@ -6,7 +6,7 @@
 #include <set>
 
 namespace cuemu_test {
-namespace {
+namespace collective_test {
 
 constexpr int kResults = 20;
 
@@ -181,5 +181,5 @@ TEST(SharedTest, IsNewInEveryBlockAndArgumentsAreCopies) {
   EXPECT_EQ(host, (std::vector<int>{-2, 22, -2, 22, -2, 22}));
 }
 
-}  // namespace
+}  // namespace collective_test
 }  // namespace cuemu_test

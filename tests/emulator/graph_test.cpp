@@ -1,7 +1,7 @@
 #include "tests/emulator/device_test.h"
 
 namespace cuemu_test {
-namespace {
+namespace graph_test {
 
 using lockstep::cuda::KernelLoading;
 
@@ -221,5 +221,5 @@ TEST_F(GraphTest, EndWithoutBeginIsRefused) {
   ASSERT_OK(cudaStreamEndCapture(stream_, &graph_));
 }
 
-}  // namespace
+}  // namespace graph_test
 }  // namespace cuemu_test

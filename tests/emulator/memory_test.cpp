@@ -6,7 +6,7 @@
 #include <string>
 
 namespace cuemu_test {
-namespace {
+namespace memory_test {
 
 constexpr std::size_t kInt = sizeof(int);
 
@@ -171,5 +171,5 @@ TEST(CopyTest, PinnedCopiesWaitForNothing) {
   EXPECT_EQ(after.allocations, before.allocations);
 }
 
-}  // namespace
+}  // namespace memory_test
 }  // namespace cuemu_test

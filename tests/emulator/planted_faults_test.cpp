@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 namespace cuemu_test {
-namespace {
+namespace planted_faults_test {
 
 #ifdef __clang__
 constexpr char kMisaligned = kClean;  // clang's UBSan is silent about aggregates
@@ -99,5 +99,5 @@ TEST(ReplayTest, SeedReproducesAnOrder) {
   EXPECT_NE(first.find(kClean), std::string::npos) << first;
 }
 
-}  // namespace
+}  // namespace planted_faults_test
 }  // namespace cuemu_test

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 namespace cuemu_test {
-namespace {
+namespace planted_races_test {
 
 constexpr int kPlainSeeds = 10;
 constexpr int kSanitizerSeeds = kThreadBuild ? 2 : 5;
@@ -76,5 +76,5 @@ TEST_P(PlantedRace, IsSilentWithoutTheBug) {
 INSTANTIATE_TEST_SUITE_P(Rows, PlantedRace, testing::ValuesIn(kRows),
                          [](const auto& row) { return std::string(row.param.name); });
 
-}  // namespace
+}  // namespace planted_races_test
 }  // namespace cuemu_test

@@ -11,7 +11,7 @@
 #include <functional>
 
 namespace cuemu_test {
-namespace {
+namespace runtime_test {
 
 Finding right_if(bool right) { return right ? Finding::kRight : Finding::kWrongResult; }
 
@@ -298,5 +298,5 @@ TEST(ErrorTest, LastErrorIsKeptForEachThreadUntilAsked) {
   });
 }
 
-}  // namespace
+}  // namespace runtime_test
 }  // namespace cuemu_test

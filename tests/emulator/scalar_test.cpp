@@ -6,7 +6,7 @@
 #include <limits>
 
 namespace cuemu_test {
-namespace {
+namespace scalar_test {
 
 TEST(AtomicTest, ReturnsTheOldValueAndStoresTheNew) {
   int i = 5;
@@ -103,5 +103,5 @@ TEST(ConversionTest, RoundsToEvenAndSaturates) {
   EXPECT_EQ(__int2float_rn(16777217), 16777216.0f);
 }
 
-}  // namespace
+}  // namespace scalar_test
 }  // namespace cuemu_test

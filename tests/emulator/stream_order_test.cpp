@@ -4,7 +4,7 @@
 #include "tests/emulator/outcome.h"
 
 namespace cuemu_test {
-namespace {
+namespace stream_order_test {
 
 constexpr int kSeeds = 12;
 
@@ -139,5 +139,5 @@ TEST(StreamOrderTest, ForwardAndReverseOrdersAreTheExtremes) {
   EXPECT_EQ(run_child({.order = "reverse"}, two_streams<false>).letter, kWrong);
 }
 
-}  // namespace
+}  // namespace stream_order_test
 }  // namespace cuemu_test

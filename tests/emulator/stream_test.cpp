@@ -3,7 +3,7 @@
 #include <thread>
 
 namespace cuemu_test {
-namespace {
+namespace stream_test {
 
 TEST(StreamTest, NothingRunsBeforeAWait) {
   const Stream stream;
@@ -137,5 +137,5 @@ TEST(LiveObjectsTest, CountsWhatIsNotReleased) {
   EXPECT_EQ(cuemu_live_objects(), before);
 }
 
-}  // namespace
+}  // namespace stream_test
 }  // namespace cuemu_test

@@ -1,12 +1,7 @@
 # The emulator's self-tests; included by tests/CMakeLists.txt, which paths are relative to.
-foreach(name blas collective graph memory scalar stream)
-  lockstep_test(emulator/${name}_test SOURCES emulator/${name}_test.cpp LIBRARIES lockstep_emulator)
-endforeach()
-# in child processes: what they do may end them
-foreach(name planted_faults planted_races runtime stream_order)
-  lockstep_test(emulator/${name}_test SOURCES emulator/${name}_test.cpp emulator/outcome.cpp
-                LIBRARIES lockstep_emulator)
-endforeach()
+# planted_*, runtime, stream_order: in child processes, which what they do may end
+lockstep_test(emulator TESTS blas collective graph memory planted_faults planted_races runtime scalar
+              stream stream_order SOURCES emulator/outcome.cpp LIBRARIES lockstep_emulator)
 
 # where there is a toolkit, the emulator's constants are held against it
 find_package(CUDAToolkit QUIET)

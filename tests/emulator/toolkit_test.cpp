@@ -10,7 +10,7 @@
 #include <vector>
 
 namespace cuemu_test {
-namespace {
+namespace toolkit_test {
 
 std::vector<std::string> lines_of(const std::string& command) {
   const std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(command.c_str(), "r"), ::pclose);
@@ -40,5 +40,5 @@ TEST(ToolkitTest, MachineWithoutDriverAnswersTheSame) {
   EXPECT_EQ(lines_of("LS_EMULATOR_DRIVER=0 " LS_EMULATOR_VALUES " calls"), toolkit);
 }
 
-}  // namespace
+}  // namespace toolkit_test
 }  // namespace cuemu_test

@@ -9,7 +9,7 @@
 #include <vector>
 
 namespace lockstep {
-namespace {
+namespace cartpole_picture_test {
 
 using Look = PictureOf<CartPole>;
 
@@ -78,5 +78,5 @@ TEST(CartPolePictureTest, AnyStateIsDrawn) {
   EXPECT_EQ(hanging.at(Look::kHeight - 1, Look::kCentreColumn), Look::kPole);
 }
 
-}  // namespace
+}  // namespace cartpole_picture_test
 }  // namespace lockstep

@@ -15,7 +15,7 @@
 #include "tests/support/interval.h"
 
 namespace lockstep {
-namespace {
+namespace cartpole_test {
 
 using test::Interval;
 using test::same_bits;
@@ -229,5 +229,5 @@ TEST_F(CartPoleGoldenTest, ProductArithmeticStaysWithinItsOneStepBound) {
   EXPECT_LE(largest, 5e-7);
 }
 
-}  // namespace
+}  // namespace cartpole_test
 }  // namespace lockstep

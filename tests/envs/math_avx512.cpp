@@ -1,5 +1,5 @@
 // The arrays of math_pack.h on AVX-512; compiled with its flags.
-#include "kernels/cpu/pack_avx512.h"
+#include "kernels/cpu/lanes/pack_avx512.h"
 #include "tests/envs/math_pack.h"
 
 namespace lockstep::test {

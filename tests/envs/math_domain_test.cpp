@@ -5,7 +5,7 @@
 #include "tests/envs/math_errors.h"
 
 namespace lockstep {
-namespace {
+namespace math_domain_test {
 
 using namespace test;  // NOLINT: vocabulary of the sweeps
 
@@ -26,5 +26,5 @@ TEST(MathDomainTest, SincosAnyKeepsItsBoundsOnEveryAngleOfAFewTurns) {
   check_sincos_any(0.22f, 64.0f, 1);
 }
 
-}  // namespace
+}  // namespace math_domain_test
 }  // namespace lockstep

@@ -4,7 +4,7 @@
 #include "tests/support/math_packs.h"
 
 namespace lockstep {
-namespace {
+namespace math_exhaustive_test {
 
 using namespace test;  // NOLINT: vocabulary of the sweeps
 
@@ -29,5 +29,5 @@ TEST(MathExhaustiveTest, PacksHaveTheBitsOfTheScalarFunctionsOnEveryFloat) {
   }
 }
 
-}  // namespace
+}  // namespace math_exhaustive_test
 }  // namespace lockstep

@@ -8,7 +8,7 @@
 #include "tests/support/math_packs.h"
 
 namespace lockstep {
-namespace {
+namespace math_test {
 
 using namespace test;  // NOLINT: vocabulary of the sweeps
 
@@ -124,5 +124,5 @@ TEST(PackTest, RandomNumbersHaveTheBitsOfTheScalarFunctions) {
     }
 }
 
-}  // namespace
+}  // namespace math_test
 }  // namespace lockstep

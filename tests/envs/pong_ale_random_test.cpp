@@ -6,7 +6,7 @@
 #include <random>
 
 namespace lockstep {
-namespace {
+namespace pong_ale_random_test {
 
 TEST(Mt19937Test, IsTheStandardLibrarys) {
   for (const std::uint32_t seed : {0u, 1u, 5489u, 123u, 0xfffffffbu}) {
@@ -71,5 +71,5 @@ TEST(Pcg64Test, RejectsWhatWouldFavourSmallNumbers) {
     EXPECT_EQ(random.integers(0, 3221225472), n);
 }
 
-}  // namespace
+}  // namespace pong_ale_random_test
 }  // namespace lockstep

@@ -11,7 +11,7 @@
 #include "tests/support/pong_states.h"
 
 namespace lockstep {
-namespace {
+namespace pong_ale_test {
 
 using test::Input;
 using test::State;
@@ -230,5 +230,5 @@ TEST(PongAleTest, PooledPictureOfAnEndIsThatOfTheStepBefore) {
   EXPECT_EQ(before, after);
 }
 
-}  // namespace
+}  // namespace pong_ale_test
 }  // namespace lockstep

@@ -1,5 +1,5 @@
 // The arrays of pong_pack.h on AVX-512; compiled with its flags.
-#include "kernels/cpu/pack16_avx512.h"
+#include "kernels/cpu/lanes/pack16_avx512.h"
 #include "tests/envs/pong_pack.h"
 
 namespace lockstep::test {

@@ -10,7 +10,7 @@
 #include "tests/support/pong_states.h"
 
 namespace lockstep {
-namespace {
+namespace pong_frame80_test {
 
 using test::rally;
 using test::State;
@@ -171,5 +171,5 @@ TEST(PongFrame80Test, PooledIsTheCutMaximumOfThePictures) {
   EXPECT_TRUE(bat_vanished) << "a moved bat's red lies under the ground's";
 }
 
-}  // namespace
+}  // namespace pong_frame80_test
 }  // namespace lockstep

@@ -5,7 +5,7 @@
 #include "tests/support/pong_golden.h"
 
 namespace lockstep {
-namespace {
+namespace pong_golden_test {
 
 TEST(PongGoldenTest, EqualsRecordingsOfAle) {
   const auto cases = test::read_pong_golden("tests/golden/pong_ale.txt");
@@ -31,5 +31,5 @@ TEST(PongGoldenTest, EqualsRecordingsOfAle) {
   EXPECT_GT(records, 100000);
 }
 
-}  // namespace
+}  // namespace pong_golden_test
 }  // namespace lockstep

@@ -12,7 +12,7 @@
 #include "kernels/philox.h"
 
 namespace lockstep {
-namespace {
+namespace pong_objects_test {
 
 using State = PongState<std::int32_t>;
 using View = PongView<std::int32_t>;
@@ -235,5 +235,5 @@ TEST(ObjectPongTest, AStartPlaysFramesWithoutAnAction) {
   }
 }
 
-}  // namespace
+}  // namespace pong_objects_test
 }  // namespace lockstep

@@ -8,7 +8,7 @@
 #include "tests/support/pong_states.h"
 
 namespace lockstep {
-namespace {
+namespace pong_pack_test {
 
 using test::kMaxLanes;
 using test::Lane;
@@ -197,5 +197,5 @@ TEST(IntLanesTest, NumbersRunOverWhereTheyAreAllowedTo) {
   EXPECT_FALSE(in_range(6, -3, 5));
 }
 
-}  // namespace
+}  // namespace pong_pack_test
 }  // namespace lockstep

@@ -8,7 +8,7 @@
 #include "tests/support/pong_states.h"
 
 namespace lockstep {
-namespace {
+namespace pong_paddle_test {
 
 using test::after_frame;
 using test::rally;
@@ -101,5 +101,5 @@ TEST(PongPaddleTest, BatIsTheFilterOfTheFrameBefore) {
   EXPECT_EQ(after_frame(s).human_bat, 60);
 }
 
-}  // namespace
+}  // namespace pong_paddle_test
 }  // namespace lockstep

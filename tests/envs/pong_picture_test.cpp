@@ -11,7 +11,7 @@
 #include "tests/support/pong_states.h"
 
 namespace lockstep {
-namespace {
+namespace pong_picture_test {
 
 using namespace pong_picture;  // NOLINT: what is tested
 using test::rally;
@@ -264,5 +264,5 @@ TEST(PongOverlapTest, HitsAreOverlapsOfPixels) {
   EXPECT_GT(overlaps, 10000);
 }
 
-}  // namespace
+}  // namespace pong_picture_test
 }  // namespace lockstep

@@ -7,7 +7,7 @@
 #include "tests/support/pong_states.h"
 
 namespace lockstep {
-namespace {
+namespace pong_play_test {
 
 using test::after_frame;
 using test::State;
@@ -176,5 +176,5 @@ TEST(PongPlayTest, StaysInTheRangesOfItsState) {
   }
 }
 
-}  // namespace
+}  // namespace pong_play_test
 }  // namespace lockstep

@@ -8,7 +8,7 @@
 #include "tests/support/pong_states.h"
 
 namespace lockstep {
-namespace {
+namespace pong_ram_test {
 
 using test::rally;
 using test::State;
@@ -246,5 +246,5 @@ TEST(PongRamTest, TouchOfAWallIsExactToThePixel) {
   EXPECT_GT(odd, 1000);
 }
 
-}  // namespace
+}  // namespace pong_ram_test
 }  // namespace lockstep

@@ -7,7 +7,7 @@
 #include <vector>
 
 namespace lockstep {
-namespace {
+namespace pong_scene_test {
 
 using Pixels = std::vector<std::uint8_t>;
 constexpr std::size_t kBytes = 210 * 160 * 3;
@@ -81,5 +81,5 @@ TEST(PongArcadeTest, BareGamePlaysSingleFramesWithoutChance) {
   EXPECT_EQ(picture(a), picture(b));
 }
 
-}  // namespace
+}  // namespace pong_scene_test
 }  // namespace lockstep

@@ -9,7 +9,7 @@
 #include "tests/support/pong_states.h"
 
 namespace lockstep {
-namespace {
+namespace pong_test {
 
 using test::after_frame;
 using test::rally;
@@ -371,5 +371,5 @@ TEST(PongStateTest, SurvivesSaveAndRestore) {
   for (int i = 0; i < Pong::kStateSize; ++i) EXPECT_EQ(to[i], i + 1);
 }
 
-}  // namespace
+}  // namespace pong_test
 }  // namespace lockstep

@@ -1,16 +1,16 @@
-// host/checkpoint.h's manifest trainer.json and what host/train_progress.h takes from it. The two
-// files of tensors stand beside it unharmed; safetensors.cpp has their parser.
-#include "host/checkpoint.h"
+// host/files/checkpoint.h's manifest trainer.json and what host/train/progress.h takes from it. The
+// two files of tensors stand beside it unharmed; safetensors.cpp has their parser.
+#include "host/files/checkpoint.h"
 
 #include <cmath>
 #include <cstdio>
 
-#include "host/crc32c.h"
-#include "host/environments.h"
+#include "host/backend/environments.h"
 #include "host/errors.h"
-#include "host/json_text.h"
-#include "host/options.h"
-#include "host/train_progress.h"
+#include "host/files/crc32c.h"
+#include "host/files/json_text.h"
+#include "host/options/options.h"
+#include "host/train/progress.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace lockstep::fuzz {

@@ -8,7 +8,7 @@
 #include "tests/fuzz/fuzz.h"
 
 namespace lockstep::fuzz {
-namespace {
+namespace corpus_test {
 
 constexpr int kMutations = 500;  // of each target
 
@@ -53,5 +53,5 @@ TEST_P(CorpusTest, MutationsOfKnownInputsBreakNothing) {
 INSTANTIATE_TEST_SUITE_P(Targets, CorpusTest, testing::ValuesIn(targets()),
                          [](const auto& each) { return std::string(each.param.name); });
 
-}  // namespace
+}  // namespace corpus_test
 }  // namespace lockstep::fuzz

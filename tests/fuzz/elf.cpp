@@ -1,9 +1,9 @@
-// A plug-in's file before it is loaded (host/elf_check.h).
+// A plug-in's file before it is loaded (host/backend/elf_check.h).
 #include <elf.h>
 
 #include <cstring>
 
-#include "host/elf_check.h"
+#include "host/backend/elf_check.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace lockstep::fuzz {

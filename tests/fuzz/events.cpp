@@ -1,7 +1,7 @@
-// TensorBoard event files that a resumed run cuts back (host/tfevents.h).
-#include "host/crc32c.h"
+// TensorBoard event files that a resumed run cuts back (host/files/tfevents.h).
 #include "host/errors.h"
-#include "host/tfevents.h"
+#include "host/files/crc32c.h"
+#include "host/files/tfevents.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace lockstep::fuzz {

@@ -1,5 +1,5 @@
-// metrics.jsonl (host/metrics.h): read for a plot, and cut back when a run is resumed.
-#include "host/metrics.h"
+// metrics.jsonl (host/files/metrics.h): read for a plot, and cut back when a run is resumed.
+#include "host/files/metrics.h"
 
 #include <cmath>
 

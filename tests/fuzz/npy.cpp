@@ -1,5 +1,6 @@
-// host/npy.h: single arrays, their conversions, and the archive that the writer makes of them.
-#include "host/npy.h"
+// host/files/npy.h: single arrays, their conversions, and the archive that the writer makes of
+// them.
+#include "host/files/npy.h"
 
 #include <algorithm>
 #include <array>

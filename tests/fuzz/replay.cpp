@@ -5,8 +5,8 @@
 
 #include "host/engine.h"
 #include "host/errors.h"
+#include "host/files/npy.h"
 #include "host/game_replay.h"
-#include "host/npy.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/npy_file.h"
 

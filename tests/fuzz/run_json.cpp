@@ -1,9 +1,9 @@
-// run.json of a folder that somebody hands on (host/run_folder.h): asked for, taken up by a resumed
-// run, and completed.
+// run.json of a folder that somebody hands on (host/files/run_folder.h): asked for, taken up by a
+// resumed run, and completed.
 #include "host/errors.h"
-#include "host/json_text.h"
-#include "host/options.h"
-#include "host/run_folder.h"
+#include "host/files/json_text.h"
+#include "host/files/run_folder.h"
+#include "host/options/options.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace lockstep::fuzz {

@@ -1,15 +1,15 @@
-// host/safetensors.h, and a policy taken from such a file (host/cli/policy_source.h).
-#include "host/safetensors.h"
+// host/files/safetensors.h, and a policy taken from such a file (host/cli/policy_source.h).
+#include "host/files/safetensors.h"
 
 #include <algorithm>
 #include <cstring>
 #include <set>
 
+#include "host/backend/environments.h"
+#include "host/backend/policy_parameters.h"
 #include "host/cli/policy_source.h"
-#include "host/environments.h"
 #include "host/errors.h"
-#include "host/options.h"
-#include "host/policy_parameters.h"
+#include "host/options/options.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace lockstep::fuzz {

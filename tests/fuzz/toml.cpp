@@ -1,6 +1,6 @@
-// Settings as TOML (host/options.h): a file somebody shares, and config.toml of a run.
+// Settings as TOML (host/options/options.h): a file somebody shares, and config.toml of a run.
 #include "host/errors.h"
-#include "host/options.h"
+#include "host/options/options.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace lockstep::fuzz {

@@ -57,7 +57,8 @@ fi
 
 # objects: whole programs would take minutes of nvcc. gtest and gmock; benchmark and OpenBLAS; CLI11 and
 # fmt; nlohmann-json; toml++
-targets=(host/CMakeFiles/lockstep_host.dir/{config_file,metrics,build_stamp}.cpp.o
+export LS_CMAKE_OPTIONS=-DLS_UNITY=OFF
+targets=(host/CMakeFiles/lockstep_host.dir/{options/config_file,files/metrics,build_stamp}.cpp.o
   host/cli/CMakeFiles/lockstep_commands.dir/parser.cpp.o
   bench/CMakeFiles/lockstep_bench_common.dir/{bench_main,op_by_op}.cpp.o)
 if command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ]; then
@@ -65,7 +66,7 @@ if command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ]; then
     tests/gpu/CMakeFiles/gpu_cuda_finish_test.dir/cuda_finish_test.cu.o)
 else
   echo 'no nvcc: only what a compiler for the CPU can build'
-  export LS_CMAKE_OPTIONS='-DLS_CUDA=OFF -DLS_GPU_TESTS=OFF'
+  LS_CMAKE_OPTIONS+=' -DLS_CUDA=OFF -DLS_GPU_TESTS=OFF'
 fi
 commit=aaaaaaaaaaaa0000000000000000000000000000
 rm -rf "$work/build"

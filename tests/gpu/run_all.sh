@@ -178,7 +178,7 @@ part_facts() {
 part_build() {
   local options=(-DCMAKE_BUILD_TYPE=Release -DLS_TESTS=ON -DLS_BENCH=ON "-DLS_COMMIT=$commit") targets=(all) more
   if [ $emulated = yes ]; then
-    options+=(-DLS_CUDA=OFF -DLS_CUDA_EMULATOR=ON "-DLS_TEST_FILTER=^cli/cuda_device_test$")
+    options+=(-DLS_CUDA=OFF -DLS_CUDA_EMULATOR=ON "-DLS_TEST_FILTER=^host/cli/cuda_device_test$")
     targets=(lockstep_cli lockstep_cuda_emulated lockstep_bench_emulated lockstep_ladder_emulated
       cli_cuda_device_test)
   else
@@ -225,14 +225,14 @@ part_bench() {
     tiny=(--emulated)
   fi
   within 180 "$build/lockstep_bench$suffix" "${options[@]}" || failed=1
-  within 60 python3 bench/gpu_pong.py --program "$program" --append "$result.json" "${tiny[@]}" || failed=1
+  within 60 python3 bench/gpu/gpu_pong.py --program "$program" --append "$result.json" "${tiny[@]}" || failed=1
   echo "written: $result.json"
   within 40 "$build/lockstep_ladder$suffix" || failed=1
   return $failed
 }
 
 part_report() {
-  within 30 python3 bench/gpu_report.py "$result.json" --predicted "$root/bench/results" --out "$result.md"
+  within 30 python3 bench/gpu/gpu_report.py "$result.json" --predicted "$root/bench/results" --out "$result.md"
 }
 
 find_sanitizer() {

@@ -7,12 +7,12 @@
 #include <cmath>
 #include <vector>
 
-#include "host/options.h"
+#include "host/options/options.h"
 #include "tests/support/compare.h"
 #include "tests/support/update_dump.h"
 
 namespace lockstep {
-namespace {
+namespace classic_reference_test {
 
 using test::UpdateDump;
 using Vector = std::vector<double>;
@@ -181,5 +181,5 @@ TEST_P(ClassicReferenceTest, AWrongReferenceIsFarOff) {
             1e-3);
 }
 
-}  // namespace
+}  // namespace classic_reference_test
 }  // namespace lockstep

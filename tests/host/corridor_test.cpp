@@ -8,7 +8,7 @@
 #include <array>
 #include <string>
 
-#include "host/cpu_backend.h"
+#include "host/cpu/number_backend.h"
 #include "host/engine.h"
 #include "host/errors.h"
 #include "kernels/policy.h"
@@ -16,7 +16,7 @@
 #include "tests/support/training.h"
 
 namespace lockstep::test {
-namespace {
+namespace corridor_test {
 
 Config corridor_config(std::int64_t envs = 32) {
   Config config = small_config(envs);
@@ -273,5 +273,5 @@ TEST(Corridor, ReplaysGivenActions) {
                InvalidArgument);
 }
 
-}  // namespace
+}  // namespace corridor_test
 }  // namespace lockstep::test

@@ -12,7 +12,7 @@
 #include "tests/support/training.h"
 
 namespace lockstep {
-namespace {
+namespace engine_step_test {
 
 using ::testing::Each;
 using ::testing::ElementsAreArray;
@@ -291,5 +291,5 @@ TEST(EngineReset, AnEnvironmentDoesNotDependOnTheNumberBesideIt) {
   }
 }
 
-}  // namespace
+}  // namespace engine_step_test
 }  // namespace lockstep

@@ -14,7 +14,7 @@
 #include "tests/support/training.h"
 
 namespace lockstep {
-namespace {
+namespace engine_test {
 
 using ::testing::Each;
 using ::testing::ElementsAreArray;
@@ -362,5 +362,5 @@ TEST(Engine, ListsItsEnvironmentsAndItsBuild) {
   EXPECT_FALSE(info.version.empty());
 }
 
-}  // namespace
+}  // namespace engine_test
 }  // namespace lockstep

@@ -10,10 +10,10 @@
 
 #include "host/engine.h"
 #include "host/errors.h"
-#include "host/options.h"
+#include "host/options/options.h"
 
 namespace lockstep {
-namespace {
+namespace episode_test {
 
 /// Weights that were not trained.
 Engine make_engine(const std::string& env,
@@ -129,7 +129,7 @@ TEST(EpisodePicturesTest, EveryPictureIsAnother) {
 }
 
 TEST(EpisodePicturesTest, NeedsAnEnvironmentWithPictures) {
-  cpu::EnvironmentFacts facts = *find_environment("cartpole").facts;
+  EnvironmentFacts facts = *find_environment("cartpole").facts;
   facts.watch = {};
   EXPECT_THROW(EpisodePictures(facts, {1, 0}, {}, {}), InvalidArgument);
 }
@@ -141,5 +141,5 @@ TEST(PlayEpisodeTest, RefusesWhatEvaluateRefuses) {
                InvalidArgument);
 }
 
-}  // namespace
+}  // namespace episode_test
 }  // namespace lockstep

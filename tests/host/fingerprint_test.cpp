@@ -9,7 +9,7 @@
 #include "tests/support/training.h"
 
 namespace lockstep {
-namespace {
+namespace fingerprint_test {
 
 TEST(Fingerprint, IsTheRecordedOneOnEveryInstructionSet) {
   for (const Isa isa : test::available_isas()) {
@@ -20,5 +20,5 @@ TEST(Fingerprint, IsTheRecordedOneOnEveryInstructionSet) {
   ::unsetenv("LS_ISA");
 }
 
-}  // namespace
+}  // namespace fingerprint_test
 }  // namespace lockstep

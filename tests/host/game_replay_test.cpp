@@ -12,7 +12,7 @@
 #include "tests/support/crc32.h"
 
 namespace lockstep {
-namespace {
+namespace game_replay_test {
 
 using ::testing::HasSubstr;
 
@@ -108,5 +108,5 @@ TEST(GameReplayTest, TellsWhichEnvironmentsItIsFor) {
   EXPECT_EQ(game_presets().size(), 5u);
 }
 
-}  // namespace
+}  // namespace game_replay_test
 }  // namespace lockstep

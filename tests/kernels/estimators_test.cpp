@@ -7,7 +7,7 @@
 #include "tests/support/oracle_worlds.h"
 
 namespace lockstep::test {
-namespace {
+namespace estimators_test {
 
 constexpr double kMostRelative = 1e-7;
 
@@ -43,5 +43,5 @@ TEST(Estimators, StepwiseHasTheExpectationOfFullWithThreeActions) {
   for (const Network& network : kNetworks) compare<Corridor>(network);
 }
 
-}  // namespace
+}  // namespace estimators_test
 }  // namespace lockstep::test

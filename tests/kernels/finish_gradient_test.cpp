@@ -13,7 +13,7 @@
 #include "tests/support/textbook_policy.h"
 
 namespace lockstep::test {
-namespace {
+namespace finish_gradient_test {
 
 constexpr double kWidth = 1e-5;       // of the differences
 constexpr double kKinkMargin = 4e-5;  // no pre-activation may be this close to 0
@@ -196,5 +196,5 @@ TEST(FinishGradient, TwoActionRowsAreNegativesOfEachOther) {
   EXPECT_EQ(gradient[rows + 2 * H], -gradient[rows + 2 * H + 1]);
 }
 
-}  // namespace
+}  // namespace finish_gradient_test
 }  // namespace lockstep::test

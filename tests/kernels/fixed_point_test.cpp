@@ -15,7 +15,7 @@
 #include "tests/support/training.h"
 
 namespace lockstep::test {
-namespace {
+namespace fixed_point_test {
 
 constexpr float kInf = std::numeric_limits<float>::infinity();
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
@@ -332,5 +332,5 @@ TEST(GradientSums, EqualPlainIntegerSums) {
   }
 }
 
-}  // namespace
+}  // namespace fixed_point_test
 }  // namespace lockstep::test

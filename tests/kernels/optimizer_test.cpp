@@ -9,12 +9,12 @@
 #include <string>
 #include <vector>
 
-#include "host/cpu_backend.h"
+#include "host/cpu/number_backend.h"
 #include "tests/support/compare.h"
 #include "tests/support/return_cases.h"
 
 namespace lockstep {
-namespace {
+namespace optimizer_test {
 
 using test::Random;
 
@@ -163,5 +163,5 @@ TEST(SumOfSquaresTest, IsTheSumToTheLastDigitsOfADouble) {
   }
 }
 
-}  // namespace
+}  // namespace optimizer_test
 }  // namespace lockstep

@@ -10,13 +10,13 @@
 #include <vector>
 
 #include "envs/cartpole.h"
-#include "host/cpu_backend.h"
-#include "host/options.h"
+#include "host/cpu/number_backend.h"
+#include "host/options/options.h"
 #include "kernels/rollout_step.h"
 #include "tests/support/play.h"
 
 namespace lockstep {
-namespace {
+namespace philox_test {
 
 using Words = std::array<std::uint32_t, 4>;
 
@@ -173,5 +173,5 @@ TEST(RolloutRandomNumbersTest, EachEpisodeStartsFromTheResetOfItsNumber) {
   EXPECT_GT(episodes, 10 * kEnvs);
 }
 
-}  // namespace
+}  // namespace philox_test
 }  // namespace lockstep

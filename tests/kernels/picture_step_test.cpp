@@ -14,7 +14,7 @@
 #include "tests/support/return_cases.h"
 
 namespace lockstep::test {
-namespace {
+namespace picture_step_test {
 
 constexpr int kPixels = ObjectPong::kPixels;
 using Game = PictureGame<ObjectPong>;
@@ -277,5 +277,5 @@ TEST(PictureStepTest, NumbersKeepAWholeGame) {
   }
 }
 
-}  // namespace
+}  // namespace picture_step_test
 }  // namespace lockstep::test

@@ -8,7 +8,7 @@
 #include "tests/support/oracle_worlds.h"
 
 namespace lockstep::test {
-namespace {
+namespace policy_gradient_oracle_test {
 
 constexpr double kMostRelative = 1e-7;
 constexpr double kLeastOfAFault = 1e-2;
@@ -213,5 +213,5 @@ TEST(ConstantReward, HidesAnOffByOneInTheRewardToGo) {
   EXPECT_LE(error, kMostRelative) << "the fault is there, but a constant reward cannot show it";
 }
 
-}  // namespace
+}  // namespace policy_gradient_oracle_test
 }  // namespace lockstep::test

@@ -8,13 +8,13 @@
 #include <cmath>
 #include <vector>
 
-#include "host/policy_parameters.h"
+#include "host/backend/policy_parameters.h"
 #include "tests/support/compare.h"
 #include "tests/support/return_cases.h"
 #include "tests/support/statistics.h"
 
 namespace lockstep {
-namespace {
+namespace policy_test {
 
 using test::Random;
 
@@ -222,5 +222,5 @@ TEST(DropoutTest, UnitsAreDroppedWithTheirRate) {
   EXPECT_GT(std::abs(kept_sigmas(0.1 + bias, 0.1, kSteps)), test::kNormalBound);
 }
 
-}  // namespace
+}  // namespace policy_test
 }  // namespace lockstep

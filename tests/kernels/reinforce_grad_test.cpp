@@ -13,7 +13,7 @@
 #include "tests/support/textbook_policy.h"
 
 namespace lockstep::test {
-namespace {
+namespace reinforce_grad_test {
 
 /// A softmax over A logits in long double: probabilities, their logarithms, the entropy.
 template <int A>
@@ -200,5 +200,5 @@ TEST(GradientLayout, KeepsSumsOverKeptUnitsForLeakyDropoutAlone) {
   EXPECT_EQ(gradient_layout(view, 4, 1).units, 0);
 }
 
-}  // namespace
+}  // namespace reinforce_grad_test
 }  // namespace lockstep::test

@@ -7,7 +7,7 @@
 #include "tests/support/training.h"
 
 namespace lockstep::test {
-namespace {
+namespace replay_step_test {
 
 TEST(VisitStep, GivesTheSameGradientWhateverWasKept) {
   const PolicyOptions options[] = {
@@ -38,5 +38,5 @@ TEST(VisitStep, GivesTheSameGradientWhateverWasKept) {
   }
 }
 
-}  // namespace
+}  // namespace replay_step_test
 }  // namespace lockstep::test

@@ -1,5 +1,6 @@
 // Tests for kernels/cpu/returns.h and kernels/fixed_point.h: returns, baselines and normalisation
-// of one group, on every instruction set. Whole batches are tested in tests/host/estimate_test.cpp.
+// of one group, on every instruction set. Whole batches are tested in
+// tests/host/cpu/estimate_test.cpp.
 #include "kernels/cpu/returns.h"
 
 #include <gtest/gtest.h>
@@ -10,7 +11,7 @@
 #include "tests/support/return_cases.h"
 
 namespace lockstep {
-namespace {
+namespace returns_test {
 
 using test::Random;
 using test::ReturnCase;
@@ -342,5 +343,5 @@ TEST(FixedPointTest, RoundsTiesToEvenAndReportsWhatDoesNotFit) {
   EXPECT_TRUE(saturated);
 }
 
-}  // namespace
+}  // namespace returns_test
 }  // namespace lockstep

@@ -4,7 +4,7 @@
 #include "tests/kernels/sampling_checks.h"
 
 namespace lockstep {
-namespace {
+namespace sample_action_power_test {
 
 using namespace test;  // NOLINT: vocabulary of the statistics
 
@@ -21,5 +21,5 @@ TEST(RolloutSamplingPowerTest, EnvironmentsStepsEpochsAndSeedsAreUncorrelated) {
   EXPECT_LE(worst_correlation(65536, play_random), kNormalBound);
 }
 
-}  // namespace
+}  // namespace sample_action_power_test
 }  // namespace lockstep

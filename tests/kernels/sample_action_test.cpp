@@ -12,7 +12,7 @@
 #include "tests/kernels/sampling_checks.h"
 
 namespace lockstep {
-namespace {
+namespace sample_action_test {
 
 using namespace test;  // NOLINT: vocabulary of the statistics
 
@@ -222,5 +222,5 @@ TEST(StatisticsTest, TailsAreThoseOfTheTables) {
   EXPECT_NEAR(chi_square_tail(37.332, 2) / std::exp(-37.332 / 2), 1, 1e-12);
 }
 
-}  // namespace
+}  // namespace sample_action_test
 }  // namespace lockstep

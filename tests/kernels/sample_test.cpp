@@ -5,12 +5,12 @@
 
 #include <cmath>
 
-#include "host/environments.h"
+#include "host/backend/environments.h"
 #include "tests/support/sample_cases.h"
 #include "tests/support/training.h"
 
 namespace lockstep::test {
-namespace {
+namespace sample_test {
 
 class SampleTest : public testing::TestWithParam<Isa> {
  protected:
@@ -53,5 +53,5 @@ TEST_P(SampleTest, LogProbabilitiesAreThoseOfTheSoftmax) {
 INSTANTIATE_TEST_SUITE_P(Isas, SampleTest, testing::Values(Isa::kScalar, Isa::kAvx2, Isa::kAvx512),
                          [](const auto& isa) { return std::string(isa_name(isa.param)); });
 
-}  // namespace
+}  // namespace sample_test
 }  // namespace lockstep::test

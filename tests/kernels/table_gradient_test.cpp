@@ -10,7 +10,7 @@
 #include "tests/support/table_reference.h"
 
 namespace lockstep {
-namespace {
+namespace table_gradient_test {
 
 using test::TableRun;
 using test::TableSettings;
@@ -274,5 +274,5 @@ TEST_P(TableGradientTest, AccumulatesOntoWhatIsThere) {
   for (int j = 0; j < kSliceUnits; ++j) EXPECT_EQ(once[j], 0);  // row 0
 }
 
-}  // namespace
+}  // namespace table_gradient_test
 }  // namespace lockstep

@@ -7,7 +7,7 @@
 #include "tests/support/table_reference.h"
 
 namespace lockstep {
-namespace {
+namespace table_noise_test {
 
 using test::bit_at;
 using test::step_at;
@@ -134,5 +134,5 @@ TEST_P(TableNoiseTest, RandomActionsAreBits) {
   }
 }
 
-}  // namespace
+}  // namespace table_noise_test
 }  // namespace lockstep

@@ -8,7 +8,7 @@
 #include "tests/support/table_expectation.h"
 
 namespace lockstep::test {
-namespace {
+namespace table_oracle_test {
 
 constexpr double kMostRelative = 1e-6;  // logits are floats: every term is off by some 2^-23
 constexpr double kLeastOfAFault = 1e-2;
@@ -266,5 +266,5 @@ TEST_P(TableOracle, EveryPlantedFaultShows) {
   }
 }
 
-}  // namespace
+}  // namespace table_oracle_test
 }  // namespace lockstep::test

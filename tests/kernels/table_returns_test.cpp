@@ -11,7 +11,7 @@
 #include "tests/support/table_reference.h"
 
 namespace lockstep {
-namespace {
+namespace table_returns_test {
 
 using test::TableRun;
 using test::TableSettings;
@@ -125,5 +125,5 @@ TEST_P(TableReturnsTest, StepsGetTheirGradientAsAnInteger) {
   for (int lane = 0; lane < kGroup; ++lane) EXPECT_EQ(run_->used[lane], 8);
 }
 
-}  // namespace
+}  // namespace table_returns_test
 }  // namespace lockstep

@@ -10,7 +10,7 @@
 #include "tests/support/table_reference.h"
 
 namespace lockstep {
-namespace {
+namespace table_rollout_test {
 
 using test::bit_at;
 using test::DenseStep;
@@ -294,5 +294,5 @@ TEST_P(TableRolloutTest, RecordsEqualTheScalarOnes) {
   }
 }
 
-}  // namespace
+}  // namespace table_rollout_test
 }  // namespace lockstep

@@ -9,7 +9,7 @@
 #include "tests/support/table_reference.h"
 
 namespace lockstep {
-namespace {
+namespace table_update_test {
 
 using test::TableRun;
 using test::TableSettings;
@@ -103,5 +103,5 @@ TEST_P(TableUpdateTest, AWholeUpdateHasTheBitsOfTheScalarOne) {
   EXPECT_EQ(std::memcmp(want.data(), got.data(), want.size() * sizeof(float)), 0);
 }
 
-}  // namespace
+}  // namespace table_update_test
 }  // namespace lockstep

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "host/engine.h"
-#include "host/options.h"
+#include "host/options/options.h"
 
 namespace lockstep::test {
 

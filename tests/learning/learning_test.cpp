@@ -1,12 +1,12 @@
-// Tests for the recipes (host/recipes.cpp): that they learn, in a few seeds. Learning finds few
-// bugs; it is here because it is what a user runs. Many seeds: many_seeds_test.cpp.
+// Tests for the recipes (host/options/recipes.cpp): that they learn, in a few seeds. Learning finds
+// few bugs; it is here because it is what a user runs. Many seeds: many_seeds_test.cpp.
 #include "tests/learning/learning.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace lockstep {
-namespace {
+namespace learning_test {
 
 using testing::Each;
 using testing::Ge;
@@ -47,5 +47,5 @@ TEST(Recipe, FastTakesTheSameWayEverywhere) {
   EXPECT_EQ(result.steps, 204871);
 }
 
-}  // namespace
+}  // namespace learning_test
 }  // namespace lockstep

@@ -1,13 +1,13 @@
-// Tests for the recipes (host/recipes.cpp) over many seeds. The seeds are fixed and the arithmetic
-// is exact, so each verdict is the same on every machine; the distributions are printed, and
-// recorded in bench/results/.
+// Tests for the recipes (host/options/recipes.cpp) over many seeds. The seeds are fixed and the
+// arithmetic is exact, so each verdict is the same on every machine; the distributions are printed,
+// and recorded in bench/results/.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/learning/learning.h"
 
 namespace lockstep {
-namespace {
+namespace many_seeds_test {
 
 using testing::Each;
 using testing::Ge;
@@ -41,5 +41,5 @@ TEST(ManySeeds, ClassicMostlySolvesWithin500Episodes) {
   EXPECT_GE(l.updates.size(), 70u);
 }
 
-}  // namespace
+}  // namespace many_seeds_test
 }  // namespace lockstep

@@ -1,4 +1,4 @@
-// Tests for Pong's recipes (host/recipes.cpp) over many seeds. The seeds are fixed and the
+// Tests for Pong's recipes (host/options/recipes.cpp) over many seeds. The seeds are fixed and the
 // arithmetic is exact, so each verdict is the same on every machine; the distributions are printed,
 // and recorded in bench/results/.
 #include <gmock/gmock.h>
@@ -7,7 +7,7 @@
 #include "tests/learning/learning.h"
 
 namespace lockstep {
-namespace {
+namespace pong_seeds_test {
 
 using testing::Each;
 using testing::Ge;
@@ -50,5 +50,5 @@ TEST(PongSeeds, BestWinsEveryGameFromEveryStart) {
   EXPECT_EQ(l.fresh.front().first, 21.0);
 }
 
-}  // namespace
+}  // namespace pong_seeds_test
 }  // namespace lockstep

@@ -1,10 +1,10 @@
-// Tests for the bit contract of host/cpu_backend.h, the full matrix: threads x instruction sets x
-// chunks x stores for six counts of environments and 50 updates. invariance_test.cpp is the quick
-// part of it.
+// Tests for the bit contract of host/cpu/number_backend.h, the full matrix: threads x instruction
+// sets x chunks x stores for six counts of environments and 50 updates. invariance_test.cpp is the
+// quick part of it.
 #include "tests/parity/invariance.h"
 
 namespace lockstep {
-namespace {
+namespace invariance_matrix_test {
 
 using test::TrainingHash;
 using test::Variant;
@@ -51,5 +51,5 @@ TEST_P(InstructionSet, IsPartOfTheMatrix) {
 INSTANTIATE_TEST_SUITE_P(All, InstructionSet, testing::ValuesIn(test::kAllIsas),
                          [](const auto& isa) { return isa_name(isa.param); });
 
-}  // namespace
+}  // namespace invariance_matrix_test
 }  // namespace lockstep

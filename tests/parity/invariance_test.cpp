@@ -1,5 +1,5 @@
-// Tests for the bit contract of host/cpu_backend.h: instruction set, threads, chunking, storage and
-// the number of environments beside it never change a result. The full matrix is
+// Tests for the bit contract of host/cpu/number_backend.h: instruction set, threads, chunking,
+// storage and the number of environments beside it never change a result. The full matrix is
 // invariance_matrix_test.cpp.
 #include <malloc.h>
 
@@ -8,7 +8,7 @@
 #include "tests/parity/invariance.h"
 
 namespace lockstep {
-namespace {
+namespace invariance_test {
 
 using test::TrainingHash;
 using test::Variant;
@@ -138,5 +138,5 @@ TEST(Invariance, NothingUninitialisedOrStaleIsRead) {
   }
 }
 
-}  // namespace
+}  // namespace invariance_test
 }  // namespace lockstep

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "host/cpu_backend.h"
-#include "host/cuda_backend.h"
+#include "host/cpu/number_backend.h"
+#include "host/cuda/number_backend.h"
 #include "tests/support/training.h"
 
 namespace lockstep::test {
@@ -48,7 +48,7 @@ class UnderstatedWorld {
   const EnvironmentEntry& entry() const { return entry_; }
 
  private:
-  cpu::EnvironmentFacts facts_;
+  EnvironmentFacts facts_;
   EnvironmentEntry entry_;
   std::vector<float> limits_;
 };

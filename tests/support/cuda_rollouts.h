@@ -7,8 +7,8 @@
 #include <cmath>
 #include <vector>
 
-#include "host/policy_parameters.h"
-#include "host/rollout_buffers.h"
+#include "host/backend/policy_parameters.h"
+#include "host/backend/record.h"
 #include "kernels/cpu/instantiate.h"
 #include "tests/support/cuda_array.h"
 

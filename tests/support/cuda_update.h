@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "host/policy_parameters.h"
+#include "host/backend/policy_parameters.h"
 #include "kernels/cpu/instantiate.h"
 #include "kernels/cuda/launchers.h"
 #include "kernels/finish_gradient.h"

@@ -11,7 +11,7 @@
 #include <cmath>
 #include <vector>
 
-#include "host/dense_policy.h"
+#include "host/backend/dense_policy.h"
 #include "tests/support/return_cases.h"
 
 namespace lockstep::test {

@@ -7,8 +7,8 @@
 #include <stdexcept>
 #include <vector>
 
-#include "host/buffer.h"
-#include "host/policy_parameters.h"
+#include "host/backend/buffer.h"
+#include "host/backend/policy_parameters.h"
 #include "kernels/cpu/instantiate.h"
 #include "kernels/finish_gradient.h"
 

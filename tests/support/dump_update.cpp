@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "host/errors.h"
-#include "host/npy.h"
-#include "host/options.h"
-#include "host/trainer.h"
+#include "host/files/npy.h"
+#include "host/options/options.h"
+#include "host/train/trainer.h"
 #include "tests/support/update_dump.h"
 
 namespace lockstep {

@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "host/buffer.h"
-#include "host/environments.h"
-#include "host/isa.h"
-#include "host/policy_parameters.h"
-#include "host/rollout_buffers.h"
+#include "host/backend/buffer.h"
+#include "host/backend/environments.h"
+#include "host/backend/policy_parameters.h"
+#include "host/backend/record.h"
+#include "host/cpu/isa.h"
 #include "kernels/reinforce_grad.h"
 
 namespace lockstep::test {

@@ -11,7 +11,7 @@
 #include <span>
 #include <vector>
 
-#include "host/cpu_backend.h"
+#include "host/cpu/number_backend.h"
 #include "tests/support/double_batch.h"
 
 namespace lockstep::test {

@@ -6,7 +6,7 @@
 #include <array>
 #include <vector>
 
-#include "host/isa.h"
+#include "host/cpu/isa.h"
 #include "tests/envs/math_errors.h"
 #include "tests/envs/math_pack.h"
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "host/metrics.h"
+#include "host/files/metrics.h"
 
 namespace lockstep::test {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "host/errors.h"
-#include "host/options.h"
+#include "host/options/options.h"
 
 namespace lockstep::test {
 

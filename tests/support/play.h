@@ -6,9 +6,9 @@
 #include <utility>
 #include <vector>
 
-#include "host/cpu_backend.h"
-#include "host/environments.h"
-#include "host/rollout_buffers.h"
+#include "host/backend/environments.h"
+#include "host/backend/record.h"
+#include "host/cpu/number_backend.h"
 
 namespace lockstep::test {
 

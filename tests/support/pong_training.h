@@ -1,7 +1,7 @@
 // Small trainings of Pong on a table backend of a test's choice. Test code only.
 #pragma once
 
-#include "host/table_backend.h"
+#include "host/cpu/table_backend.h"
 #include "tests/support/training.h"
 
 namespace lockstep::test {

@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "host/environments.h"
-#include "host/isa.h"
-#include "host/rollout_buffers.h"
+#include "host/backend/environments.h"
+#include "host/backend/record.h"
+#include "host/cpu/isa.h"
 #include "kernels/philox.h"
 
 namespace lockstep::test {

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "host/buffer.h"
+#include "host/backend/buffer.h"
 #include "kernels/dense.h"
 #include "tests/support/compare.h"
 #include "tests/support/return_cases.h"

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "host/backend.h"
-#include "host/outcome.h"
+#include "host/backend/backend.h"
+#include "host/backend/outcome.h"
 
 namespace lockstep::test {
 

@@ -6,10 +6,11 @@
 #include <cmath>
 #include <vector>
 
-#include "host/buffer.h"
-#include "host/parallel.h"
+#include "host/backend/buffer.h"
+#include "host/backend/parallel.h"
 #include "kernels/cpu/launchers.h"
 #include "kernels/cpu/table_launchers.h"
+#include "kernels/environment_facts.h"
 #include "kernels/update_plan.h"
 
 namespace lockstep::cpu {
@@ -234,7 +235,7 @@ class TableRun {
 
   const cpu::TableOperations& ops;
   TableSettings set;
-  const cpu::TableFacts& facts;
+  const TableFacts& facts;
   TableShape shape;
   std::int64_t groups;
   Buffer<float> parameters, gradient_, first_moment, second_moment;  // [P + 1][Hp], w2 last

@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "host/policy_parameters.h"
+#include "host/backend/policy_parameters.h"
 
 namespace lockstep::test {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "host/trainer.h"
+#include "host/train/trainer.h"
 #include "tests/support/scratch_folder.h"
 #include "tests/support/scripted_backend.h"
 

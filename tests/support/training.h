@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "host/cpu_backend.h"
+#include "host/cpu/number_backend.h"
 #include "host/engine.h"
-#include "host/fnv.h"
+#include "host/files/fnv.h"
 
 namespace lockstep::test {
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "host/cpu_backend.h"
+#include "host/cpu/number_backend.h"
 #include "kernels/policy.h"
 
 namespace lockstep::test {

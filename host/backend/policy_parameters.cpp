@@ -1,0 +1,202 @@
+// Layout, initial values and packing of policy parameters.
+#include "host/backend/policy_parameters.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "envs/math.h"
+#include "host/backend/parallel.h"
+#include "host/errors.h"
+#include "host/options/option_value.h"
+#include "kernels/pack_policy.h"
+#include "kernels/philox.h"
+
+namespace lockstep {
+namespace {
+
+struct Part {
+  const char* name;
+  std::vector<std::int64_t> shape;
+  std::int64_t fan_in, fan_out;
+  std::int64_t count() const { return shape.size() == 2 ? shape[0] * shape[1] : shape[0]; }
+};
+
+std::vector<Part> parts_of(const PolicyShape& s) {
+  if (s.kind == PolicyKind::kLinear) {
+    return {{"layer1.weight", {s.A, s.O}, s.O, s.A}, {"layer1.bias", {s.A}, s.O, s.A}};
+  }
+  if (s.pictures) {
+    return {{"layer1.weight", {s.H, s.O}, s.O, s.H}, {"layer2.weight", {1, s.H}, s.H, 1}};
+  }
+  return {{"layer1.weight", {s.H, s.O}, s.O, s.H},
+          {"layer1.bias", {s.H}, s.O, s.H},
+          {"layer2.weight", {s.A, s.H}, s.H, s.A},
+          {"layer2.bias", {s.A}, s.H, s.A}};
+}
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
+  }
+  return text + "]";
+}
+
+std::string names_of(const std::vector<Part>& parts, const std::string& suffix) {
+  std::string names;
+  for (const Part& part : parts) names += (names.empty() ? "" : ", ") + (part.name + suffix);
+  return names;
+}
+
+PhiloxWords<std::uint32_t> init_words(std::uint64_t seed, std::int64_t index) {
+  return random_words<std::uint32_t>({seed, 0}, Purpose::kInit, 0, 0,
+                                     static_cast<std::uint32_t>(index));
+}
+
+/// Writes numbers [begin, end) of the flat array, all of one tensor.
+void fill_uniform(std::uint64_t seed, float bound, std::int64_t begin, std::int64_t end,
+                  float* flat) {
+  for (std::int64_t i = begin; i < end; ++i) {
+    const float u = uniform<float>(init_words(seed, i / 4).w[i % 4]);
+    flat[i] = (2.0f * u - 1.0f) * bound;
+  }
+}
+
+void fill_normal(std::uint64_t seed, float deviation, std::int64_t begin, std::int64_t end,
+                 float* flat) {
+  constexpr float kTwoPi = 6.2831853071795864769f;
+  for (std::int64_t i = begin / 2 * 2; i < end; i += 2) {
+    const auto words = init_words(seed, i / 4);
+    const std::uint32_t* w = words.w + i % 4;
+    const float u = uniform<float>(w[0]) + 0x1p-24f;  // (0, 1]
+    const float radius = sqrt(-2.0f * log(u)) * deviation;
+    float sine, cosine;
+    sincos_any(kTwoPi * uniform<float>(w[1]), sine, cosine);
+    if (i >= begin) flat[i] = radius * cosine;
+    if (i + 1 < end) flat[i + 1] = radius * sine;
+  }
+}
+
+}  // namespace
+
+std::int64_t PolicyShape::size() const {
+  std::int64_t total = 0;
+  for (const Part& part : parts_of(*this)) total += part.count();
+  return total;
+}
+
+std::vector<NamedTensor> PolicyShape::tensors(std::span<const float> flat,
+                                              const std::string& suffix) const {
+  std::vector<NamedTensor> out;
+  auto from = flat.begin();
+  for (const Part& part : parts_of(*this)) {
+    out.push_back({part.name + suffix, part.shape, {from, from + part.count()}});
+    from += part.count();
+  }
+  return out;
+}
+
+std::vector<float> PolicyShape::flatten(const std::vector<NamedTensor>& tensors,
+                                        const std::string& suffix, const std::string& where) const {
+  const std::string prefix = where.empty() ? "" : where + ": ";
+  const std::vector<Part> parts = parts_of(*this);
+  std::vector<float> flat;
+  for (const Part& part : parts) {
+    const std::string name = part.name + suffix;
+    const auto found = std::find_if(tensors.begin(), tensors.end(),
+                                    [&](const NamedTensor& t) { return t.name == name; });
+    if (found == tensors.end()) throw BadInput(prefix + "tensor '" + name + "' is missing");
+    if (found->shape != part.shape) {
+      throw BadInput(prefix + "tensor '" + name + "' has shape " + shape_text(found->shape) +
+                     ", expected " + shape_text(part.shape));
+    }
+    if (static_cast<std::int64_t>(found->data.size()) != part.count()) {
+      throw BadInput(prefix + "tensor '" + name + "' has " + std::to_string(found->data.size()) +
+                     " values, expected " + std::to_string(part.count()));
+    }
+    flat.insert(flat.end(), found->data.begin(), found->data.end());
+  }
+  for (const NamedTensor& tensor : tensors) {
+    const bool known = std::any_of(parts.begin(), parts.end(), [&](const Part& part) {
+      return tensor.name == part.name + suffix;
+    });
+    if (!known && tensor.name.ends_with(suffix)) {
+      throw BadInput(prefix + "tensor " + in_quotes(tensor.name) +
+                     " is not one of this policy's: " + names_of(parts, suffix));
+    }
+  }
+  return flat;
+}
+
+PolicyShape policy_shape(const Config& config, const EnvironmentEntry& environment) {
+  return {config.policy, environment.facts->observation_size, environment.facts->num_actions,
+          config.policy == PolicyKind::kMlp ? static_cast<int>(config.hidden) : 0,
+          environment.has_objects()};
+}
+
+std::vector<float> initial_parameters(const PolicyShape& shape, Init init, std::uint64_t seed,
+                                      int threads) {
+  constexpr std::int64_t kChunk = 4096;
+  std::vector<float> flat(static_cast<std::size_t>(shape.size()));
+  std::int64_t first = 0;
+  for (const Part& part : parts_of(shape)) {
+    const bool is_weight = part.shape.size() == 2;
+    const double fan_in = static_cast<double>(part.fan_in);
+    double size = 0;  // bound, or deviation
+    if (init == Init::kXavierUniform && is_weight) {
+      size = std::sqrt(6.0 / static_cast<double>(part.fan_in + part.fan_out));
+    } else if (init == Init::kKaimingUniform || (init == Init::kNormal && is_weight)) {
+      size = 1.0 / std::sqrt(fan_in);
+    }
+    const auto fill = init == Init::kNormal ? fill_normal : fill_uniform;
+    const std::int64_t end = first + part.count();
+    parallel_for((part.count() + kChunk - 1) / kChunk, threads, [&](std::int64_t chunk, int) {
+      const std::int64_t begin = first + chunk * kChunk;
+      fill(seed, static_cast<float>(size), begin, std::min(begin + kChunk, end), flat.data());
+    });
+    first = end;
+  }
+  return flat;
+}
+
+template <class Real>
+PackedPolicyOf<Real>::PackedPolicyOf(const PolicyShape& shape, const PolicyOptions& options)
+    : shape_(shape),
+      leak_(options.activation == Activation::kLeakyRelu ? Real(kLeak) : Real(0)),
+      drop_scale_(static_cast<Real>(1.0 / (1.0 - options.dropout))),
+      drop_below_(static_cast<std::uint32_t>(std::lround(options.dropout * 0x1p24))),
+      drop_half_(options.dropout == 0.5),
+      chain_((shape.H + kPartials - 1) / kPartials) {
+  const int Z = logits_of(shape.A);
+  if (shape.kind == PolicyKind::kLinear) {
+    form_ = PolicyForm::kLinear;
+    units_ = Buffer<Real>(std::int64_t{Z} * (shape.O + 1));
+  } else {
+    form_ = leak_ != 0 || drop_below_ != 0 ? PolicyForm::kGeneral : PolicyForm::kRelu;
+    units_ = Buffer<Real>(std::int64_t{kPartials} * chain_ * unit_stride(shape.O, Z));
+  }
+  units_.zero();
+  output_bias_.resize(static_cast<std::size_t>(Z));
+}
+
+template <class Real>
+void PackedPolicyOf<Real>::pack(std::span<const Real> flat) {
+  const PackArgs<Real> args{flat.data(), shape_.O, shape_.A, shape_.H, chain_, drop_scale_};
+  for (int j = 0; j < args.unit_count(); ++j) {
+    for (int i = 0; i < args.unit_size(); ++i) pack_number(args, j, i, units_.data());
+  }
+  for (int z = 0; shape_.kind == PolicyKind::kMlp && z < logits_of(shape_.A); ++z) {
+    output_bias_[static_cast<std::size_t>(z)] = packed_output_bias(args, z);
+  }
+}
+
+template <class Real>
+PolicyView<Real> PackedPolicyOf<Real>::view() const {
+  return {form_, shape_.H,    chain_,    units_.data(), output_bias_.data(),
+          leak_, drop_below_, drop_half_};
+}
+
+template class PackedPolicyOf<float>;
+template class PackedPolicyOf<double>;
+
+}  // namespace lockstep

@@ -1,0 +1,78 @@
+// The parameters of a policy: one flat float array for the optimiser, named tensors for files, and
+// the walking order the kernels read. Names and shapes are PyTorch's.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "host/backend/buffer.h"
+#include "host/backend/environments.h"
+#include "host/config.h"
+#include "host/tensor.h"
+#include "kernels/trajectory.h"
+
+namespace lockstep {
+
+/// Flat layout: layer1.weight [H, O], layer1.bias [H], layer2.weight [A, H], layer2.bias [A];
+/// linear: layer1.weight [A, O], layer1.bias [A]; of pictures: layer1.weight [H, O],
+/// layer2.weight [1, H], the logit of action 1, and no biases.
+struct PolicyShape {
+  PolicyKind kind = PolicyKind::kMlp;
+  int O = 0, A = 0, H = 0;  // H = 0 for the linear policy
+  bool pictures = false;    // of an environment of objects
+
+  std::int64_t size() const;
+  /// Name, shape and values of each tensor of a flat array of size().
+  std::vector<NamedTensor> tensors(std::span<const float> flat,
+                                   const std::string& suffix = "") const;
+  /// Inverse of tensors(); other tensors may stand beside them if their names do not end with
+  /// `suffix`. Errors: BadInput naming the tensor that is missing, misshapen or of no such policy,
+  /// after `where`, such as the name of a file.
+  std::vector<float> flatten(const std::vector<NamedTensor>& tensors,
+                             const std::string& suffix = "", const std::string& where = "") const;
+};
+
+/// The shape a configuration asks for in an environment.
+PolicyShape policy_shape(const Config& config, const EnvironmentEntry& environment);
+
+/// Initial parameters; biases are 0 except with kaiming_uniform (PyTorch's Linear default).
+/// Random: purpose init, index = flat position / 4, word position mod 4; normal: words 0 and 1 of
+/// an index make two numbers, words 2 and 3 another two (Box & Muller 1958).
+/// Result: the same whatever the threads.
+std::vector<float> initial_parameters(const PolicyShape& shape, Init init, std::uint64_t seed,
+                                      int threads = 1);
+
+/// Activation and dropout of a policy, as the kernels want them.
+struct PolicyOptions {
+  Activation activation = Activation::kRelu;
+  double dropout = 0.0;
+};
+inline constexpr float kLeak = 0.01f;  // slope of leaky ReLU below 0; PyTorch's default
+
+/// A policy in walking order, ready for the kernels (PolicyView); in float, or in double for
+/// oracles.
+template <class Real>
+class PackedPolicyOf {
+ public:
+  PackedPolicyOf(const PolicyShape& shape, const PolicyOptions& options);
+  /// Rearranges parameters; call after each change of them.
+  void pack(std::span<const Real> flat);
+  PolicyView<Real> view() const;
+  Real drop_scale() const { return drop_scale_; }  // 1 / (1 - dropout)
+
+ private:
+  PolicyShape shape_;
+  PolicyForm form_;
+  Real leak_;
+  Real drop_scale_;
+  std::uint32_t drop_below_;
+  bool drop_half_;
+  int chain_;
+  Buffer<Real> units_;
+  std::vector<Real> output_bias_;
+};
+using PackedPolicy = PackedPolicyOf<float>;
+
+}  // namespace lockstep

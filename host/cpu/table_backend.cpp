@@ -1,0 +1,178 @@
+// Buffers, rollouts and the order of an update of a table policy; the learning half is
+// table_learn.cpp.
+#include "host/cpu/table_backend.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "host/backend/parallel.h"
+#include "host/cpu/dense.h"
+#include "host/errors.h"
+
+namespace lockstep {
+
+TableBackend::TableBackend(const Config& config, const EnvironmentEntry& environment,
+                           const CpuTuning& tuning)
+    : config_(config),
+      environment_(&environment),
+      tuning_(tuning),
+      ops_(&table_operations_for(environment, tuning.isa)),
+      policy_(policy_shape(config, environment)),
+      table_(table_shape(*environment.facts->tables, policy_)),
+      leak_(config.activation == Activation::kLeakyRelu ? kLeak : 0.0f),
+      plan_(update_plan(config, *environment.facts)),
+      pixels_(*environment.facts->tables),
+      game_(game_options(config, environment, config.noops)) {
+  for (int i = 0; i < tuning_.threads; ++i) {
+    phi_.emplace_back(std::int64_t{kGroup} * table_.padded());
+    part_.emplace_back(std::int64_t{kGroup} * kTableParts).zero();
+    active_.emplace_back(std::int64_t{kGroup} * table_.words());
+  }
+}
+
+TableView TableBackend::view(const Network& network) const {
+  return {table_, network.rows.data(),
+          network.numbers.data() + std::int64_t{table_.pixels} * table_.padded(), leak_};
+}
+
+void TableBackend::build(Network& network) {
+  constexpr int kRows = 256;  // a task
+  parallel_for((table_.rows + kRows - 1) / kRows, tuning_.threads, [&](std::int64_t task, int) {
+    const int first = static_cast<int>(task) * kRows;
+    ops_->build(table_, pixels_.lights(), network.numbers.data(), first,
+                std::min(first + kRows, table_.rows), network.rows.data());
+  });
+}
+
+void TableBackend::upload(const TrainingState& state) {
+  const std::int64_t n = table_numbers(table_);
+  if (network_.numbers.size() == 0) {
+    network_ = Network(table_);
+    first_moment_ = Buffer<float>(n);
+    second_moment_ = Buffer<float>(n);
+  }
+  to_table_layout(table_, state.parameters, network_.numbers.data());
+  to_table_layout(table_, state.first_moment, first_moment_.data());
+  to_table_layout(table_, state.second_moment, second_moment_.data());
+  running_ = state;
+  lr_factor_ = state.lr_factor;
+  largest_state_ = 0;
+  for (const Buffer<float>* numbers : {&network_.numbers, &first_moment_, &second_moment_}) {
+    largest_state_ = std::max(largest_state_, ops_->largest(n, numbers->data()));
+  }
+  build(network_);
+}
+
+TrainingState TableBackend::download() const {
+  TrainingState state;
+  static_cast<RunningState&>(state) = running_;
+  state.lr_factor = lr_factor_;
+  state.parameters = from_table_layout(table_, network_.numbers.data());
+  state.first_moment = from_table_layout(table_, first_moment_.data());
+  state.second_moment = from_table_layout(table_, second_moment_.data());
+  return state;
+}
+
+void TableBackend::run_rollout(const TableRolloutArgs& args) {
+  parallel_for((args.num_envs + kGroup - 1) / kGroup, tuning_.threads,
+               [&](std::int64_t group, int thread) {
+                 const auto i = static_cast<std::size_t>(thread);
+                 ops_->rollout(args, group, {phi_[i].data(), part_[i].data(), active_[i].data()});
+               });
+}
+
+void TableBackend::rollout(std::uint32_t epoch) {
+  allocate_training();
+  TableRolloutArgs args{};
+  args.stream = {config_.seed, epoch};
+  args.num_envs = config_.envs;
+  args.T = record_.steps.T;
+  args.episodic = config_.horizon == 0;
+  args.choice = ActionChoice::kSample;
+  args.game = game_;
+  args.policy = view(network_);
+  args.record = record_;
+  outcome_.receive(args);
+  run_rollout(args);
+}
+
+std::vector<UpdateResult> TableBackend::updates(std::uint32_t epoch, std::span<const double> lr) {
+  return {one_update(epoch, lr.front())};
+}
+
+UpdateResult TableBackend::one_update(std::uint32_t epoch, double lr) {
+  const RunningState before = running_;
+  try {
+    UpdateResult result;
+    rollout(epoch);
+    collect_episodes(
+        config_, outcome_, record_.steps,
+        [&](std::int64_t i) { return static_cast<float>(record_.reward[i]); }, result);
+    sum_up_episodes(most_listed_, result);
+    estimate();
+    if (valid_steps_ == 0) return result;  // no episode finished, or none that counts
+    result.rescalings = gradient();
+    const double episodes = static_cast<double>(std::max<std::int64_t>(result.episodes, 1));
+    result.policy_loss = FixedPoint::value(total_.loss, last_args_.loss_scale) / episodes;
+    result.entropy = FixedPoint::value(total_.entropy, last_args_.entropy_scale) /
+                     static_cast<double>(valid_steps_);
+    result.grad_norm = gradient_norm();
+    if (!std::isfinite(result.grad_norm)) throw NumericError(numeric_error::kGradient);
+    apply(lr, result.grad_norm);
+    return result;
+  } catch (...) {
+    running_ = before;
+    throw;
+  }
+}
+
+PlayResult TableBackend::play(const std::vector<float>& parameters, const PlayRequest& request,
+                              Record<float>* record) {
+  if (request.dense) {
+    CpuDense device(*environment_, tuning_);
+    device.set_layers(dense_layers(policy_, parameters, config_.activation));
+    return play_dense(device, request, policy_.O, policy_.A, record);
+  }
+  if (!request.random_policy) {
+    if (played_.numbers.size() == 0) played_ = Network(table_);
+    to_table_layout(table_, parameters, played_.numbers.data());
+    build(played_);
+  }
+  Outcome outcome(request.num_envs);
+  TableRolloutArgs args = table_rollout_args(request);
+  args.policy = view(played_);
+  outcome.receive(args);
+  Buffer<std::byte> memory;
+  const TableRecordShape shape{.num_envs = request.num_envs, .T = request.T, .table = table_};
+  if (record != nullptr) {
+    args.record = empty_table_record(shape);
+    args.record.steps = *record;
+    memory = Buffer<std::byte>(
+        arena_bytes([&](Arena& arena) { place_table_record(arena, shape, args.record); }));
+    Arena arena(memory.data());
+    place_table_record(arena, shape, args.record);
+  }
+  const auto start = std::chrono::steady_clock::now();
+  run_rollout(args);
+  PlayResult result;
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  outcome.copy_to(result, request.num_envs);
+  if (record != nullptr) {
+    const std::int64_t steps = record->groups * record->T * kGroup;
+    if (record->reward != nullptr) {
+      std::copy(args.record.reward, args.record.reward + steps, record->reward);
+    }
+    result.rows.assign(args.record.rows, args.record.rows + steps * table_.objects);
+  }
+  return result;
+}
+
+void TableBackend::step(const StepBuffers& buffers) {
+  const GameOptions game = game_options(config_, *environment_, config_.noops, true);
+  parallel_for(
+      (buffers.num_envs + kGroup - 1) / kGroup, tuning_.threads,
+      [&](std::int64_t group, int) { environment_->facts->tables->step(buffers, game, group); });
+}
+
+}  // namespace lockstep

@@ -1,0 +1,62 @@
+// The CUDA backend of environments of numbers: calls the operations of one environment
+// (kernels/cuda/launchers.h) on the memory of a device.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "host/backend/record.h"
+#include "host/cuda/environments.h"
+#include "host/cuda/updates.h"
+
+namespace lockstep {
+
+namespace cuda {
+
+/// How a batch of `num_envs` is laid over the threads of a device with so many multiprocessors:
+/// what `config` wishes, where it wishes nothing by the size of the batch.
+LaunchShape choose_launch_shape(const Config& config, const PolicyView<float>& policy,
+                                std::int64_t num_envs, int multiprocessors);
+
+/// Numbers of PolicyView::units.
+std::int64_t unit_numbers(const PolicyView<float>& policy, int O, int A);
+
+}  // namespace cuda
+
+class CudaBackend : public CudaUpdates {
+ public:
+  /// Errors: as cuda_check().
+  CudaBackend(const Config& config, const EnvironmentEntry& environment,
+              const cuda::Operations& operations, const CudaTuning& tuning);
+
+  /// The state after the last batch of updates; needs no device.
+  TrainingState download() const override { return state_; }
+  PlayResult play(const std::vector<float>& parameters, const PlayRequest& request,
+                  Record<float>* record) override;
+  void step(const StepBuffers& buffers) override;
+
+  /// The gradient of the last update, for tests.
+  std::vector<float> read_gradient();
+
+ private:
+  // cuda_learn.cpp
+  Frame make_frame() override;
+  void place_arrays(Arena& arena) override;
+  void finish_arrays() override;
+  void launch_kernels() override;
+  void launch_gradient() override;
+  void push_state() override;
+  void keep_state() override;
+
+  const cuda::Operations* ops_;
+  PackedPolicy packed_;       // training
+  PackedPolicy play_packed_;  // evaluation: no dropout
+  cuda::UpdateArgs args_{};
+  cuda::LaunchShape launch_shape_{};
+  std::byte* cleared_ = nullptr;  // accumulators: zero at the start of every update
+  std::int64_t cleared_bytes_ = 0;
+  cuda::DeviceMemory step_memory_;
+  cuda::PinnedMemory step_mirror_;
+};
+
+}  // namespace lockstep

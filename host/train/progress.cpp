@@ -1,0 +1,161 @@
+// Between a running training and its checkpoint.
+#include "host/train/progress.h"
+
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "host/errors.h"
+
+namespace lockstep {
+namespace {
+
+/// PyTorch's names of the optimiser's tensors; null where the optimiser has none.
+struct MomentNames {
+  const char* first;
+  const char* second;
+};
+MomentNames moment_names(OptimizerKind kind) {
+  switch (kind) {
+    case OptimizerKind::kAdam:
+      return {".exp_avg", ".exp_avg_sq"};
+    case OptimizerKind::kSgd:
+      return {".momentum_buffer", nullptr};
+    case OptimizerKind::kRmsprop:
+      return {".momentum_buffer", ".square_avg"};
+  }
+  return {nullptr, nullptr};
+}
+
+void append(std::vector<NamedTensor>& to, std::vector<NamedTensor> from) {
+  for (NamedTensor& tensor : from) to.push_back(std::move(tensor));
+}
+
+/// What get_to() would turn into some other number of ours without a word.
+void require_numbers(const nlohmann::json& trainer) {
+  constexpr std::int64_t kMaxCount = std::int64_t{1} << 62;  // as in metrics.jsonl
+  const auto require_count = [&](const char* key) {
+    const nlohmann::json& count = trainer.at(key);
+    if (!count.is_number_integer() || count < 0 || count > kMaxCount) {
+      throw BadInput(std::string("trainer.json: ") + key + " is not a count in 0..2^62");
+    }
+  };
+  for (const char* key :
+       {"update", "episodes", "steps", "reached_update", "reached_episodes", "reached_steps"}) {
+    require_count(key);
+  }
+  for (const char* key : {"cut_steps", "gradient_updates"}) {  // not in older checkpoints
+    if (trainer.contains(key)) require_count(key);
+  }
+  for (const nlohmann::json& score : trainer.at("recent_scores")) {
+    if (!std::isfinite(score.get<float>())) {
+      throw BadInput("trainer.json: a value of recent_scores is beyond float32");
+    }
+  }
+}
+
+}  // namespace
+
+double TrainProgress::mean_score() const {
+  if (recent.empty()) return std::numeric_limits<double>::quiet_NaN();
+  double sum = 0;
+  for (const float score : recent) sum += static_cast<double>(score);
+  return sum / static_cast<double>(recent.size());
+}
+
+void TrainProgress::add(const UpdateResult& result, std::int64_t over) {
+  ++update;
+  episodes += result.episodes;
+  steps += result.steps;
+  cut_steps += result.cut_steps();
+  if (result.grad_norm > 0) ++gradient_updates;
+  for (const float score : result.scores) {
+    recent.push_back(score);
+    if (static_cast<std::int64_t>(recent.size()) > over) recent.pop_front();
+  }
+}
+
+Checkpoint make_checkpoint(const Config& config, const std::string& config_toml,
+                           const PolicyShape& shape, const TrainingState& state,
+                           const TrainProgress& progress) {
+  Checkpoint checkpoint;
+  checkpoint.model = shape.tensors(state.parameters);
+  const MomentNames names = moment_names(config.optimizer);
+  append(checkpoint.optimizer, shape.tensors(state.first_moment, names.first));
+  if (names.second != nullptr) {
+    append(checkpoint.optimizer, shape.tensors(state.second_moment, names.second));
+  }
+  checkpoint.trainer = {
+      {"env", config.env},
+      {"seed", config.seed},
+      {"update", progress.update},
+      {"episodes", progress.episodes},
+      {"steps", progress.steps},
+      {"seconds", progress.seconds},
+      {"recent_scores", progress.recent},
+      {"until_score", config.until_score},
+      {"over", config.over},
+      {"reached", progress.reached},
+      {"reached_update", progress.reached_update},
+      {"reached_episodes", progress.reached_episodes},
+      {"reached_steps", progress.reached_steps},
+      {"reached_seconds", progress.reached_seconds},
+      {"cut_steps", progress.cut_steps},
+      {"gradient_updates", progress.gradient_updates},
+      {"best_eval", progress.best_eval},
+      {"has_best", progress.has_best},
+      {"beta1_power", state.beta1_power},
+      {"beta2_power", state.beta2_power},
+      {"lr_factor", state.lr_factor},
+      {"running_mean", state.running_mean},
+      {"config", config_toml},
+  };
+  return checkpoint;
+}
+
+void restore_checkpoint(const Checkpoint& checkpoint, const Config& config,
+                        const PolicyShape& shape, TrainingState& state, TrainProgress& progress) {
+  const MomentNames names = moment_names(config.optimizer);
+  state.parameters = shape.flatten(checkpoint.model);
+  state.first_moment = shape.flatten(checkpoint.optimizer, names.first);
+  state.second_moment.assign(state.parameters.size(), 0.0f);
+  if (names.second != nullptr) {
+    state.second_moment = shape.flatten(checkpoint.optimizer, names.second);
+  }
+  try {
+    const nlohmann::json& t = checkpoint.trainer;
+    if (t.at("env").get<std::string>() != config.env) {
+      throw BadInput("the checkpoint is of environment '" + t.at("env").get<std::string>() +
+                     "', not '" + config.env + "'");
+    }
+    require_numbers(t);
+    t.at("update").get_to(progress.update);
+    t.at("episodes").get_to(progress.episodes);
+    t.at("steps").get_to(progress.steps);
+    t.at("seconds").get_to(progress.seconds);
+    t.at("recent_scores").get_to(progress.recent);
+    t.at("reached").get_to(progress.reached);
+    t.at("reached_update").get_to(progress.reached_update);
+    t.at("reached_episodes").get_to(progress.reached_episodes);
+    t.at("reached_steps").get_to(progress.reached_steps);
+    t.at("reached_seconds").get_to(progress.reached_seconds);
+    // older checkpoints did not count them: as if nothing had been cut and every update had had a
+    // gradient, so that nobody is told that such a run learns nothing
+    progress.cut_steps = t.value("cut_steps", std::int64_t{0});
+    progress.gradient_updates = t.value("gradient_updates", progress.update);
+    t.at("best_eval").get_to(progress.best_eval);
+    t.at("has_best").get_to(progress.has_best);
+    t.at("beta1_power").get_to(state.beta1_power);
+    t.at("beta2_power").get_to(state.beta2_power);
+    t.at("lr_factor").get_to(state.lr_factor);
+    t.at("running_mean").get_to(state.running_mean);
+    if (t.at("until_score").get<double>() != config.until_score ||
+        t.at("over").get<std::int64_t>() != config.over) {
+      progress.reached = false;
+    }
+  } catch (const nlohmann::json::exception& error) {
+    throw BadInput(std::string("trainer.json: ") + error.what());
+  }
+}
+
+}  // namespace lockstep

@@ -1,0 +1,276 @@
+// Tests for host/backend/policy_parameters.h: layout, initial values, packing. The reference
+// evaluates the network from its named tensors in double.
+#include "host/backend/policy_parameters.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "host/errors.h"
+#include "host/options/option_value.h"
+
+namespace lockstep {
+namespace policy_parameters_test {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+constexpr PolicyShape kMlp{PolicyKind::kMlp, 4, 2, 19};
+constexpr PolicyShape kWide{PolicyKind::kMlp, 2, 3, 8};
+constexpr PolicyShape kLinear{PolicyKind::kLinear, 4, 2, 0};
+
+TEST(PolicyShape, HasPyTorchsTensors) {
+  const std::vector<float> flat = initial_parameters(kMlp, Init::kKaimingUniform, 1);
+  EXPECT_EQ(kMlp.size(), 19 * 4 + 19 + 2 * 19 + 2);
+  EXPECT_EQ(kLinear.size(), 2 * 4 + 2);
+  const auto tensors = kMlp.tensors(flat, ".exp_avg");
+  ASSERT_EQ(tensors.size(), 4u);
+  const char* names[] = {"layer1.weight", "layer1.bias", "layer2.weight", "layer2.bias"};
+  const std::vector<std::vector<std::int64_t>> shapes = {{19, 4}, {19}, {2, 19}, {2}};
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(tensors[i].name, std::string(names[i]) + ".exp_avg");
+    EXPECT_EQ(tensors[i].shape, shapes[i]);
+  }
+  EXPECT_EQ(kMlp.flatten(tensors, ".exp_avg"), flat);
+  EXPECT_EQ(kLinear.tensors(std::vector<float>(10)).size(), 2u);
+}
+
+TEST(PolicyShape, NamesTheTensorThatDoesNotFit) {
+  auto tensors = kMlp.tensors(std::vector<float>(static_cast<std::size_t>(kMlp.size())));
+  const auto refused = [&](const char* text) {
+    EXPECT_THAT([&] { kMlp.flatten(tensors); }, ThrowsMessage<BadInput>(HasSubstr(text)));
+  };
+  tensors[2].shape = {19, 2};
+  refused("'layer2.weight' has shape [19, 2], expected [2, 19]");
+  tensors[2].shape = {2, 19};
+  tensors[2].data.resize(37);
+  refused("'layer2.weight' has 37 values, expected 38");
+  tensors[2].data.resize(38);
+  tensors.pop_back();
+  refused("'layer2.bias' is missing");
+  EXPECT_THROW(kMlp.flatten(tensors, ".exp_avg"), BadInput);
+}
+
+TEST(PolicyShape, RefusesTensorsThatItHasNoUseFor) {
+  const std::vector<float> flat(static_cast<std::size_t>(kMlp.size()));
+  for (const std::string suffix : {"", ".exp_avg"}) {
+    for (const char* name : {"layer3.weight", "layer1.weight.running_mean", "layer1", "\x1b[2J"}) {
+      auto tensors = kMlp.tensors(flat, suffix);
+      tensors.push_back({name + suffix, {1}, {0.0f}});
+      EXPECT_THAT([&] { kMlp.flatten(tensors, suffix, "model.safetensors"); },
+                  ThrowsMessage<BadInput>(
+                      AllOf(HasSubstr("model.safetensors: tensor " + in_quotes(name + suffix) +
+                                      " is not one of this policy's: layer1.weight" + suffix),
+                            HasSubstr("layer2.bias" + suffix))));
+    }
+  }
+  EXPECT_THROW(kLinear.flatten(kMlp.tensors(flat)), BadInput) << "two layers where one is wanted";
+}
+
+TEST(PolicyShape, ReadsOneOfTwoSetsInOneFile) {
+  std::vector<float> flat(static_cast<std::size_t>(kMlp.size()), 1.0f);
+  auto tensors = kMlp.tensors(flat, ".exp_avg");
+  for (NamedTensor& other : kMlp.tensors(std::vector<float>(flat.size()), ".exp_avg_sq")) {
+    tensors.push_back(std::move(other));
+  }
+  EXPECT_EQ(kMlp.flatten(tensors, ".exp_avg"), flat);
+}
+
+TEST(InitialParameters, NormalOnesHaveTheMomentsOfANormalDistribution) {
+  const PolicyShape shape{PolicyKind::kMlp, 6400, 2, 200, true};
+  ASSERT_EQ(shape.size(), 200 * 6400 + 200);
+  const std::vector<float> flat = initial_parameters(shape, Init::kNormal, 11);
+  double power[5] = {}, product = 0, most = 0;
+  const std::size_t n = 200 * 6400;
+  for (std::size_t i = 0; i < n; ++i) {
+    const double x = static_cast<double>(flat[i]) * 80;  // deviation 1 / sqrt(6400)
+    double p = 1;
+    for (double& sum : power) {
+      sum += p;
+      p *= x;
+    }
+    // neighbours are made of the same two random words
+    if (i % 2 == 0) product += x * static_cast<double>(flat[i + 1]) * 80;
+    most = std::max(most, std::abs(x));
+  }
+  // six standard errors: of x^k, sqrt((E x^2k - (E x^k)^2) / n); E x^2, x^4, x^6, x^8 = 1, 3, 15,
+  // 105
+  const double count = static_cast<double>(n);
+  EXPECT_NEAR(power[1] / count, 0, 6 * std::sqrt(1 / count));
+  EXPECT_NEAR(power[2] / count, 1, 6 * std::sqrt(2 / count));
+  EXPECT_NEAR(power[3] / count, 0, 6 * std::sqrt(15 / count));
+  EXPECT_NEAR(power[4] / count, 3, 6 * std::sqrt(96 / count));
+  EXPECT_NEAR(product / (count / 2), 0, 6 * std::sqrt(2 / count));
+  EXPECT_GT(most, 4.5);  // of 1.28 million; 24 bits of a word reach 5.77
+  EXPECT_LT(most, 5.8);
+  double squares = 0;
+  for (std::size_t j = n; j < flat.size(); ++j) {
+    squares += static_cast<double>(flat[j]) * static_cast<double>(flat[j]);
+  }
+  EXPECT_NEAR(squares, 1, 6 * std::sqrt(2.0 / 200));  // 200 of variance 1 / 200
+}
+
+TEST(InitialParameters, DoNotDependOnHowManyThreadsMakeThem) {
+  const PolicyShape shape{PolicyKind::kMlp, 6400, 2, 17, true};
+  for (const Init init : {Init::kNormal, Init::kKaimingUniform}) {
+    const std::vector<float> flat = initial_parameters(shape, init, 3);
+    EXPECT_EQ(initial_parameters(shape, init, 3), flat);
+    EXPECT_NE(initial_parameters(shape, init, 4), flat);
+    std::vector<float> alone;
+    int others = 0;
+#pragma omp parallel num_threads(2)  // regions inside of regions have one thread
+#pragma omp single
+    {
+      alone = initial_parameters(shape, init, 3);
+#pragma omp parallel num_threads(2)
+#pragma omp atomic
+      ++others;
+    }
+    EXPECT_EQ(others, 1);
+    EXPECT_EQ(alone, flat);
+    // the first number of a tensor does not depend on how many come after it
+    const PolicyShape larger{PolicyKind::kMlp, 6400, 2, 18, true};
+    const std::vector<float> more = initial_parameters(larger, init, 3);
+    EXPECT_TRUE(std::equal(flat.begin(), flat.end() - 17, more.begin()));
+  }
+}
+
+TEST(InitialParameters, StayInTheirBoundsAndFillThem) {
+  const struct {
+    Init init;
+    double weight1, bias1, weight2, bias2;  // bounds
+  } cases[] = {
+      // Glorot: sqrt(6 / (fan_in + fan_out)); PyTorch's Linear: 1 / sqrt(fan_in)
+      {Init::kXavierUniform, std::sqrt(6.0 / 68), 0, std::sqrt(6.0 / 66), 0},
+      {Init::kKaimingUniform, 0.5, 0.5, 0.125, 0.125},
+      {Init::kZeros, 0, 0, 0, 0},
+  };
+  const PolicyShape shape{PolicyKind::kMlp, 4, 2, 64};
+  for (const auto& c : cases) {
+    const auto tensors = shape.tensors(initial_parameters(shape, c.init, 7));
+    const double bounds[] = {c.weight1, c.bias1, c.weight2, c.bias2};
+    for (std::size_t i = 0; i < 4; ++i) {
+      double largest = 0, sum = 0, squares = 0;
+      for (const float v : tensors[i].data) {
+        const double x = static_cast<double>(v);
+        largest = std::max(largest, std::abs(x));
+        sum += x;
+        squares += x * x;
+      }
+      const double n = static_cast<double>(tensors[i].data.size());
+      EXPECT_LE(largest, bounds[i] * (1 + 1e-6)) << tensors[i].name;
+      if (n < 64) continue;
+      // uniform: variance bound^2 / 3; six standard errors of mean and mean square
+      EXPECT_LE(std::abs(sum / n), 6 * bounds[i] / std::sqrt(3 * n)) << tensors[i].name;
+      EXPECT_NEAR(squares / n, bounds[i] * bounds[i] / 3,
+                  6 * bounds[i] * bounds[i] * std::sqrt(4.0 / 45 / n))
+          << tensors[i].name;
+    }
+  }
+}
+
+TEST(InitialParameters, DifferEverywhereAndFollowTheSeed) {
+  const auto a = initial_parameters(kMlp, Init::kKaimingUniform, 1);
+  EXPECT_EQ(a, initial_parameters(kMlp, Init::kKaimingUniform, 1));
+  const auto b = initial_parameters(kMlp, Init::kKaimingUniform, 1 + (std::uint64_t{1} << 32));
+  EXPECT_NE(a, b);
+  const std::set<float> values(a.begin(), a.begin() + 19 * 5);
+  EXPECT_EQ(values.size(), 19u * 5);  // weights and biases of the first layer share one bound
+}
+
+/// Logits of a network given by its tensors, in double.
+std::vector<double> logits_of_tensors(const std::vector<NamedTensor>& t,
+                                      const std::vector<double>& x, double leak) {
+  std::vector<double> in = x;
+  for (std::size_t layer = 0; layer + 1 < t.size(); layer += 2) {
+    std::vector<double> out;
+    for (std::size_t j = 0; j < t[layer + 1].data.size(); ++j) {
+      double sum = static_cast<double>(t[layer + 1].data[j]);
+      for (std::size_t i = 0; i < in.size(); ++i) {
+        sum += static_cast<double>(t[layer].data[j * in.size() + i]) * in[i];
+      }
+      const bool last = layer + 2 == t.size();
+      out.push_back(last || sum > 0 ? sum : leak * sum);
+    }
+    in = out;
+  }
+  return in;
+}
+
+/// The same from the packed form, walked as kernels/trajectory.h says.
+std::vector<double> logits_of_packed(const PackedPolicy& packed, const PolicyShape& s,
+                                     const std::vector<double>& x) {
+  const PolicyView<float> view = packed.view();
+  const int Z = logits_of(s.A);
+  std::vector<double> logits(static_cast<std::size_t>(Z));
+  if (view.form == PolicyForm::kLinear) {
+    for (int z = 0; z < Z; ++z) {
+      const float* row = view.units + z * (s.O + 1);
+      double sum = static_cast<double>(row[s.O]);
+      for (int i = 0; i < s.O; ++i) {
+        sum += static_cast<double>(row[i]) * x[static_cast<std::size_t>(i)];
+      }
+      logits[static_cast<std::size_t>(z)] = sum;
+    }
+    return logits;
+  }
+  for (int z = 0; z < Z; ++z) {
+    logits[static_cast<std::size_t>(z)] = static_cast<double>(view.output_bias[z]);
+  }
+  const int stride = unit_stride(s.O, Z);
+  for (int p = 0; p < kPartials * view.chain; ++p) {
+    const float* unit = view.units + p * stride;
+    double h = static_cast<double>(unit[s.O]);
+    for (int i = 0; i < s.O; ++i) {
+      h += static_cast<double>(unit[i]) * x[static_cast<std::size_t>(i)];
+    }
+    if (h < 0) h *= static_cast<double>(view.leak);
+    for (int z = 0; z < Z; ++z) {
+      logits[static_cast<std::size_t>(z)] += h * static_cast<double>(unit[s.O + 1 + z]);
+    }
+  }
+  return logits;
+}
+
+TEST(PackedPolicy, ComputesWhatTheTensorsSay) {
+  const std::vector<double> x = {0.7, -1.3, 0.11, -0.4};
+  for (const PolicyShape& shape : {kMlp, kWide, kLinear, PolicyShape{PolicyKind::kMlp, 4, 2, 1},
+                                   PolicyShape{PolicyKind::kLinear, 4, 3, 0}}) {
+    for (const Activation activation : {Activation::kRelu, Activation::kLeakyRelu}) {
+      PackedPolicy packed(shape, {activation, 0.0});
+      const auto flat = initial_parameters(shape, Init::kKaimingUniform, 3);
+      packed.pack(flat);
+      const std::vector<double> in(x.begin(), x.begin() + shape.O);
+      const double leak = activation == Activation::kLeakyRelu ? 0.01 : 0.0;
+      const auto want = logits_of_tensors(shape.tensors(flat), in, leak);
+      const auto got = logits_of_packed(packed, shape, in);
+      if (shape.A == 2) {
+        EXPECT_NEAR(got[0], want[1] - want[0], 1e-6);
+      } else {
+        for (std::size_t z = 0; z < want.size(); ++z) EXPECT_NEAR(got[z], want[z], 1e-6);
+      }
+    }
+  }
+}
+
+TEST(PackedPolicy, FoldsTheDropoutScaleIntoTheOutputWeights) {
+  PackedPolicy plain(kMlp, {}), dropping(kMlp, {Activation::kRelu, 0.75});
+  const auto flat = initial_parameters(kMlp, Init::kXavierUniform, 3);
+  plain.pack(flat);
+  dropping.pack(flat);
+  const int stride = unit_stride(4, 1);
+  for (int p = 0; p < kPartials * plain.view().chain; ++p) {
+    EXPECT_EQ(dropping.view().units[p * stride + 5], 4 * plain.view().units[p * stride + 5]);
+    EXPECT_EQ(dropping.view().units[p * stride + 1], plain.view().units[p * stride + 1]);
+  }
+  EXPECT_EQ(dropping.view().drop_below, 0.75 * 0x1p24);
+  EXPECT_EQ(plain.view().form, PolicyForm::kRelu);
+  EXPECT_EQ(dropping.view().form, PolicyForm::kGeneral);
+}
+
+}  // namespace policy_parameters_test
+}  // namespace lockstep

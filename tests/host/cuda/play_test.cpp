@@ -1,0 +1,174 @@
+// Tests for play() and step() of host/cuda/number_backend.h on the emulator, against the CPU's
+// bits.
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "host/engine_impl.h"
+#include "tests/support/cuda_backends.h"
+
+namespace lockstep {
+namespace play_test {
+
+struct Case {
+  const char* env;
+  PolicyKind policy = PolicyKind::kMlp;
+  Activation activation = Activation::kRelu;
+  double dropout = 0;  // plays no part: play() drops nothing
+  bool random = false;
+};
+constexpr Case kCases[] = {
+    {.env = "cartpole"},
+    {.env = "cartpole", .activation = Activation::kLeakyRelu, .dropout = 0.5},
+    {.env = "cartpole", .policy = PolicyKind::kLinear},
+    {.env = "cartpole", .random = true},
+    {.env = "corridor"},
+    {.env = "corridor", .random = true},
+};
+
+Config config_of(const Case& c) {
+  Config config = test::tiny_config(20, 12);
+  config.env = c.env;
+  config.policy = c.policy;
+  config.activation = c.activation;
+  config.dropout = c.dropout;
+  return config;
+}
+
+void expect_same_play(const PlayResult& got, const PlayResult& want) {
+  EXPECT_EQ(test::bits_of(got.score), test::bits_of(want.score));
+  EXPECT_EQ(got.length, want.length);
+  EXPECT_EQ(got.episodes, want.episodes);
+}
+
+TEST(CudaPlay, WholeEpisodesHaveTheBitsOfTheCpu) {
+  for (const Case& c : kCases) {
+    const Config config = config_of(c);
+    CudaBackend cuda = test::make_cuda_backend(config);
+    CpuBackend cpu(config, find_environment(c.env), {});
+    const std::vector<float> parameters = test::initial_state(config).parameters;
+    for (const ActionChoice choice :
+         {ActionChoice::kSample, ActionChoice::kGreedy, ActionChoice::kEpsilon}) {
+      SCOPED_TRACE(std::string(c.env) + ", choice " + std::to_string(static_cast<int>(choice)));
+      PlayRequest request;
+      request.num_envs = 37;
+      request.T = find_environment(c.env).facts->max_episode_steps;
+      request.random_policy = c.random;
+      request.choice = choice;
+      request.epsilon = 0.3f;
+      request.stream = {77, 1u << 31};
+      const PlayResult got = cuda.play(parameters, request, nullptr);
+      expect_same_play(got, cpu.play(parameters, request, nullptr));
+      EXPECT_GE(got.seconds, 0);
+    }
+  }
+}
+
+std::size_t bytes_of(const Record<float>& r, int O, int A, const void* field, std::size_t size) {
+  const auto words = static_cast<std::size_t>(r.groups * r.T);
+  if (field == nullptr) return 0;
+  if (field == r.obs) return words * kGroup * static_cast<std::size_t>(O) * size;
+  if (field == r.logits) return words * kGroup * static_cast<std::size_t>(logits_of(A)) * size;
+  if (field == r.reward || field == r.action) return words * kGroup * size;
+  if (field == r.steps) return static_cast<std::size_t>(r.groups) * size;
+  return words * size;
+}
+
+TEST(CudaPlay, RecordsWhatTheCpuRecords) {
+  for (const Case& c : kCases) {
+    const Config config = config_of(c);
+    const auto& facts = *find_environment(c.env).facts;
+    const int O = facts.observation_size, A = facts.num_actions;
+    CudaBackend cuda = test::make_cuda_backend(config);
+    CpuBackend cpu(config, find_environment(c.env), {});
+    PlayRequest request;
+    request.num_envs = 48;  // whole groups: lanes of no environment are nobody's
+    request.T = 45;
+    request.episodic = false;
+    request.random_policy = c.random;
+    request.choice = ActionChoice::kSample;
+    request.stream = {5, 3};
+    const RecordShape shape{.num_envs = 48,
+                            .T = 45,
+                            .O = O,
+                            .A = A,
+                            .obs_and_logits = true,
+                            .reward = !facts.constant_reward};
+    const RolloutBuffers of_cuda(shape), of_cpu(shape);
+    Record<float> got = of_cuda.record(), want = of_cpu.record();
+    const std::vector<float> parameters = test::initial_state(config).parameters;
+    expect_same_play(cuda.play(parameters, request, &got), cpu.play(parameters, request, &want));
+    const auto compare = [&](const char* name, const auto* a, const auto* b) {
+      const std::size_t bytes = bytes_of(want, O, A, b, sizeof *b);
+      ASSERT_EQ(a == nullptr, b == nullptr) << name;
+      EXPECT_TRUE(bytes == 0 || std::memcmp(a, b, bytes) == 0) << c.env << " " << name;
+    };
+    compare("obs", got.obs, want.obs);
+    if (!c.random) compare("logits", got.logits, want.logits);
+    compare("reward", got.reward, want.reward);
+    compare("action", got.action, want.action);
+    compare("action bits", got.action_bits, want.action_bits);
+    compare("terminated", got.terminated, want.terminated);
+    compare("truncated", got.truncated, want.truncated);
+    compare("steps", got.steps, want.steps);
+  }
+}
+
+TEST(CudaPlay, LeavesTheTrainingAlone) {
+  Config config = test::tiny_config();
+  config.horizon = 30;
+  config.baseline = Baseline::kRunningMean;
+  CudaBackend one = test::make_cuda_backend(config), other = test::make_cuda_backend(config);
+  one.upload(test::initial_state(config));
+  other.upload(test::initial_state(config));
+  const std::vector<double> rates = {1e-3, 1e-3};
+  PlayRequest request;
+  request.num_envs = 100;
+  request.T = 500;
+  for (std::uint32_t update = 0; update < 4; update += 2) {
+    one.updates(update, rates);
+    other.updates(update, rates);
+    other.play(other.download().parameters, request, nullptr);
+  }
+  test::expect_same_state(one.download(), other.download());
+}
+
+TEST(CudaStep, HasTheBitsOfTheCpuInEveryMode) {
+  for (const char* env : {"cartpole", "corridor"}) {
+    for (const bool same_step : {false, true}) {
+      Config config = test::tiny_config(21);
+      config.env = env;
+      const auto& facts = *find_environment(env).facts;
+      CudaBackend cuda = test::make_cuda_backend(config);
+      CpuBackend cpu(config, find_environment(env), {});
+      Stepper a(facts, 21), b(facts, 21);
+      std::uint32_t random = 12345;
+      for (int t = 0; t < 80; ++t) {
+        for (std::int64_t i = 0; i < 32; ++i) {
+          random = random * 1664525u + 1013904223u;
+          a.action[i] = b.action[i] =
+              static_cast<std::uint8_t>((random >> 16) % static_cast<unsigned>(facts.num_actions));
+          const bool first = t == 0;
+          a.reset[i] = b.reset[i] =
+              first || (!same_step && (b.terminated[i] | b.truncated[i]) != 0) ? 1 : 0;
+        }
+        const Stepper::How how{.reset_only = t == 0, .same_step = same_step};
+        cuda.step(a.buffers(9, how));
+        cpu.step(b.buffers(9, how));
+        const auto same = [&](const auto& x, const auto& y) {
+          const auto bytes = static_cast<std::size_t>(x.size()) * sizeof x[0];
+          return std::memcmp(x.data(), y.data(), bytes) == 0;
+        };
+        ASSERT_TRUE(same(a.state, b.state) && same(a.steps, b.steps) && same(a.number, b.number))
+            << env << " step " << t;
+        ASSERT_TRUE(same(a.obs, b.obs) && same(a.final_obs, b.final_obs) &&
+                    same(a.reward, b.reward) && same(a.terminated, b.terminated) &&
+                    same(a.truncated, b.truncated))
+            << env << " step " << t;
+      }
+    }
+  }
+}
+
+}  // namespace play_test
+}  // namespace lockstep
