@@ -54,7 +54,7 @@ class UnderstatedWorld {
 };
 
 /// Bits of floats, so that -0 differs from 0 and NaN equals itself.
-inline std::vector<std::uint32_t> bits_of(std::span<const float> values) {
+inline std::vector<std::uint32_t> all_bits_of(std::span<const float> values) {
   std::vector<std::uint32_t> bits;
   bits.reserve(values.size());
   for (const float value : values) bits.push_back(std::bit_cast<std::uint32_t>(value));
@@ -62,9 +62,9 @@ inline std::vector<std::uint32_t> bits_of(std::span<const float> values) {
 }
 
 inline void expect_same_state(const TrainingState& got, const TrainingState& want) {
-  EXPECT_EQ(bits_of(got.parameters), bits_of(want.parameters));
-  EXPECT_EQ(bits_of(got.first_moment), bits_of(want.first_moment));
-  EXPECT_EQ(bits_of(got.second_moment), bits_of(want.second_moment));
+  EXPECT_EQ(all_bits_of(got.parameters), all_bits_of(want.parameters));
+  EXPECT_EQ(all_bits_of(got.first_moment), all_bits_of(want.first_moment));
+  EXPECT_EQ(all_bits_of(got.second_moment), all_bits_of(want.second_moment));
   EXPECT_EQ(got.beta1_power, want.beta1_power);
   EXPECT_EQ(got.beta2_power, want.beta2_power);
   EXPECT_EQ(got.running_mean, want.running_mean);
@@ -99,7 +99,7 @@ void expect_same_updates(Cuda& cuda, Cpu& cpu, std::span<const double> lr,
     SCOPED_TRACE("update " + std::to_string(first + i));
     expect_same_result(got[i], cpu.update(first + static_cast<std::uint32_t>(i), lr[i]));
   }
-  EXPECT_EQ(bits_of(cuda.read_gradient()), bits_of(cpu.gradient_view()));
+  EXPECT_EQ(all_bits_of(cuda.read_gradient()), all_bits_of(cpu.gradient_view()));
   expect_same_state(cuda.download(), cpu.download());
 }
 

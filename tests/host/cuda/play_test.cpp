@@ -36,7 +36,7 @@ Config config_of(const Case& c) {
 }
 
 void expect_same_play(const PlayResult& got, const PlayResult& want) {
-  EXPECT_EQ(test::bits_of(got.score), test::bits_of(want.score));
+  EXPECT_EQ(test::all_bits_of(got.score), test::all_bits_of(want.score));
   EXPECT_EQ(got.length, want.length);
   EXPECT_EQ(got.episodes, want.episodes);
 }
