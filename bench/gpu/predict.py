@@ -48,14 +48,15 @@ def row_name(op, backend, envs):
 
 def rollout_thread(function, backend, op, envs, each, form, bytes_per_step):
     """A thread plays `each` environments; `form` 2 is the ReLU network, 0 random actions."""
-    kernel = rf"rollout_kernel<CartPole, \(PolicyForm\){form}, false, {each}, {'true' if form else 'false'}>"
+    shared = "true" if form else "false"
+    kernel = rf"rollout_kernel<CartPole, \(PolicyForm\){form}, false, {each}, {shared}, false>"
     units = function(kernel).hot().mix()["FFMA"] / (5 * each) if form else 0
     return Work(row_name(op, backend, envs), kernel, envs, BLOCK, -(-envs // (32 * each)), STEPS,
                 HIDDEN / units if form else 0, bytes_per_step, UNITS_SHARED if form else 0)
 
 
 def rollout_lanes8(backend, op, envs, bytes_per_step):
-    kernel = r"lanes8::rollout_lanes8_kernel<CartPole, false, 16>"
+    kernel = r"lanes8::rollout_lanes8_kernel<CartPole, false, 16, false>"
     return Work(row_name(op, backend, envs), kernel, envs, BLOCK, -(-envs // 8), STEPS, 0, bytes_per_step)
 
 

@@ -91,7 +91,7 @@ class Model:
         each = 8 if units in (0, 7, 8) and (units == 0 or envs >= 64 * self.machine.sms) else 4
         near, whole = str(bool(units) and network.near()).lower(), str(units > 0).lower()
         count, busy, lone = self.loop(
-            rf"table::table_rollout_kernel<ObjectPong, false, {units}, {whole}, {near}, {each}>")
+            rf"table::table_rollout_kernel<ObjectPong, false, {units}, {whole}, {near}, {each}, false>")
         warps = math.ceil(envs / 16) * 16 // each
         on_scheduler = math.ceil(warps / self.machine.sms / 4)
         room = min(on_scheduler, 2 if network else 3)  # of kWarps

@@ -1,6 +1,7 @@
 // Which arrays and kernels an update of an environment of numbers is made of.
 #include <algorithm>
 
+#include "host/cuda/launch_steps.h"
 #include "host/cuda/number_backend.h"
 
 namespace lockstep {
@@ -26,6 +27,8 @@ CudaBackend::Frame CudaBackend::make_frame() {
   choose_slots(a.episode_log, a.rollout.record.groups, a.rollout.T, episodic);
   launch_shape_ =
       cuda::choose_launch_shape(config_, a.rollout.policy, config_.envs, multiprocessors_);
+  launch_shape_.cut.steps = cuda::launch_steps(launch_shape_, a.rollout.policy, plan_.O, plan_.A,
+                                               config_.envs, multiprocessors_);
   return {a.num_parameters, episodic, &a.episode_log};
 }
 
@@ -52,6 +55,7 @@ void CudaBackend::place_arrays(Arena& arena) {
   a.table.value = value;
   arena.place(a.baseline, plan_.baseline == BaselineRule::kTimeMean ? T : 0);
   place_episodes(arena, a.rollout, a.episode_log);
+  place_saved(arena, launch_shape_.cut, a.rollout.T, a.episode_log.lanes, ops_->saved_bytes);
   // a step's return is in the table then, and its number says whether it is valid
   place_record(arena,
                {.num_envs = config_.envs,

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "host/cuda/dense.h"
+#include "host/cuda/launch_steps.h"
 #include "host/cuda/number_backend.h"
 
 namespace lockstep {
@@ -84,11 +85,16 @@ PlayResult CudaBackend::play(const std::vector<float>& parameters, const PlayReq
   if (record != nullptr) shape = shape_of(*record, request, shape_);
   args.record = empty_record(shape);
   const std::int64_t lanes = args.record.groups * kGroup;
+  cuda::LaunchShape launch =
+      cuda::choose_launch_shape(config_, args.policy, args.num_envs, multiprocessors_);
+  launch.cut.steps =
+      cuda::launch_steps(launch, args.policy, shape_.O, shape_.A, args.num_envs, multiprocessors_);
 
   float *device_units = nullptr, *device_bias = nullptr;
   const cuda::Outcome outcome = place_play(lanes, [&](Arena& arena) {
     arena.place(device_units, units);
     arena.place(device_bias, biases);
+    place_saved(arena, launch.cut, args.T, lanes, ops_->saved_bytes);
     if (record != nullptr) place_record(arena, shape, args.record);
   });
   args.score = outcome.score;
@@ -103,8 +109,6 @@ PlayResult CudaBackend::play(const std::vector<float>& parameters, const PlayReq
   }
 
   PlayResult result;
-  const cuda::LaunchShape launch =
-      cuda::choose_launch_shape(config_, args.policy, args.num_envs, multiprocessors_);
   result.seconds = timed([&] { return ops_->play(args, launch, stream_.get()); });
   if (record != nullptr) {
     if (request.random_policy) args.record.logits = nullptr;  // there are none

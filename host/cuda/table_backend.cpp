@@ -1,5 +1,5 @@
 // Rollouts of a table policy beside training, and what its CUDA backend is before it computes. The
-// update is cuda_table_learn.cpp.
+// update is table_learn.cpp.
 #include "host/cuda/table_backend.h"
 
 #include <omp.h>
@@ -8,6 +8,7 @@
 
 #include "host/backend/threads.h"
 #include "host/cpu/isa.h"
+#include "host/cuda/launch_steps.h"
 
 namespace lockstep {
 
@@ -88,19 +89,21 @@ PlayResult CudaTableBackend::play(const std::vector<float>& parameters, const Pl
       .num_envs = request.num_envs, .T = request.T, .table = table_, .steps = true};
   const std::int64_t lanes = (request.num_envs + kGroup - 1) / kGroup * kGroup;
   if (record != nullptr) args.record = empty_table_record(shape);
+  cuda::TableLaunchShape launch =
+      cuda::choose_table_shape(config_, request.num_envs, multiprocessors_, shared_bytes_);
+  launch.cut.steps = cuda::launch_steps(launch, args);
   float *numbers = nullptr, *rows = nullptr;
   cuda::DevicePixels pixels{};
   const cuda::Outcome outcome = place_play(lanes, [&](Arena& arena) {
     arena.place(numbers, n);
     arena.place(rows, network ? std::int64_t{table_.rows} * table_.padded() : 0);
     pixels.place(arena, pixels_);
+    place_saved(arena, launch.cut, args.T, lanes, ops_->saved_bytes);
     if (record != nullptr) place_table_record(arena, shape, args.record);
   });
   args.score = outcome.score;
   args.length = outcome.length;
   args.episodes = outcome.episodes;
-  const cuda::TableLaunchShape launch =
-      cuda::choose_table_shape(config_, request.num_envs, multiprocessors_, shared_bytes_);
   std::vector<float> layout(static_cast<std::size_t>(n));
   if (network) {
     to_table_layout(table_, parameters, layout.data());

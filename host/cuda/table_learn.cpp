@@ -1,6 +1,7 @@
 // Which arrays and kernels an update of a table policy is made of.
 #include <algorithm>
 
+#include "host/cuda/launch_steps.h"
 #include "host/cuda/table_backend.h"
 #include "kernels/table_plan.h"
 
@@ -33,6 +34,7 @@ CudaTableBackend::Frame CudaTableBackend::make_frame() {
   rollout.record = empty_table_record({.num_envs = config_.envs, .T = rollout.T});
   choose_slots(a.episode_log, rollout.record.steps.groups, rollout.T, episodic);
   launch_shape_ = cuda::choose_table_shape(config_, config_.envs, multiprocessors_, shared_bytes_);
+  launch_shape_.cut.steps = cuda::launch_steps(launch_shape_, rollout);
   return {table_numbers(table_), episodic, &a.episode_log};
 }
 
@@ -51,6 +53,7 @@ void CudaTableBackend::place_arrays(Arena& arena) {
   arena.place(a.gradient, n);
   arena.place(a.rows, table_.rows * padded);
   place_episodes(arena, a.rollout, a.episode_log);
+  place_saved(arena, launch_shape_.cut, a.rollout.T, a.episode_log.lanes, ops_->saved_bytes);
   place_table_record(arena,
                      {.num_envs = config_.envs,
                       .T = a.rollout.T,

@@ -121,6 +121,13 @@ class CudaUpdates : public Backend {
     arena.place(log.length, logged);
     arena.place(log.score, environment_->facts->constant_reward ? 0 : logged);
   }
+  /// Places what a rollout of T steps saves between its launches, where it takes several.
+  static void place_saved(Arena& arena, cuda::RolloutCut& cut, std::int32_t T, std::int64_t lanes,
+                          std::int32_t saved_bytes) {
+    std::byte* saved = nullptr;
+    arena.place(saved, T > cut.steps ? lanes * saved_bytes : 0);
+    cut.saved = saved;
+  }
   /// Makes an update work on the Exchange.
   template <class Args>
   void use_exchange(Args& args) const {

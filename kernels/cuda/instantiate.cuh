@@ -22,10 +22,12 @@ cudaError_t rollout(const UpdateArgs& args, const LaunchShape& shape, cudaStream
 
 }  // namespace lockstep::cuda
 
-#define LS_INSTANTIATE_CUDA(name, Type)                            \
-  namespace lockstep::cuda {                                       \
-  extern const Operations operations_##name;                       \
-  const Operations operations_##name = {                           \
-      Type::kName, play<Type>,     rollout<Type>, returns,         \
-      baseline,    gradient<Type>, finish,        step_all<Type>}; \
+#define LS_INSTANTIATE_CUDA(name, Type)                                             \
+  namespace lockstep::cuda {                                                        \
+  extern const Operations operations_##name;                                        \
+  const Operations operations_##name = {Type::kName,    sizeof(SavedEpisode<Type>), \
+                                        play<Type>,     rollout<Type>,              \
+                                        returns,        baseline,                   \
+                                        gradient<Type>, finish,                     \
+                                        step_all<Type>};                            \
   }

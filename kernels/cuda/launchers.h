@@ -24,10 +24,20 @@ enum class Mapping : std::uint8_t {
   kLanes8,  // 8 lanes play an environment, a partial sum of the logit each, weights in registers
 };
 
+/// Into how many launches a rollout is cut, so that none lasts so long that a display's watchdog
+/// ends it; changes speed, never results.
+struct RolloutCut {
+  static constexpr std::int32_t kNever = 0x7fffffff;
+  std::int32_t steps = kNever;  // of a launch at most, > 0
+  void* saved = nullptr;        // what environments are between launches: [16 G] of saved_bytes, 16
+                                // byte aligned; not read where one launch plays all steps
+};
+
 struct LaunchShape {
   Mapping mapping;
   std::int32_t block;            // threads of a block: a multiple of 32, at most kMaxBlock
   std::int32_t envs_per_thread;  // kThread: 1, 4 or 8
+  RolloutCut cut{};              // of a rollout
 };
 inline constexpr int kMaxBlock = 256;
 inline constexpr int kLanes8MaxHidden = 128;  // 16 units a lane, in registers
@@ -113,8 +123,11 @@ struct UpdateArgs {
 };
 
 /// Launchers return the error of the launch, cudaSuccess if none. Shapes were checked by the host.
+/// A rollout of more steps than LaunchShape::cut allows is several launches; without memory for
+/// what is saved between them it is cudaErrorInvalidValue.
 struct Operations {
-  const char* name;  // of the environment
+  const char* name;          // of the environment
+  std::int32_t saved_bytes;  // of RolloutCut::saved, for an environment
   /// Plays. `state` null: args.stream as given (evaluation); else its epoch, slot and stop, and the
   /// episode log and length histogram are written.
   cudaError_t (*play)(const RolloutArgs<float>& args, const LaunchShape& shape, cudaStream_t);

@@ -2,7 +2,7 @@
 // the record of its steps.
 #pragma once
 
-#include "kernels/cuda/launchers.h"
+#include "kernels/cuda/rollout_parts.cuh"
 #include "kernels/cuda/warp.cuh"
 #include "kernels/rollout_step.h"
 
@@ -13,12 +13,18 @@ struct PlayArgs {
   const UpdateState* state;  // of the update under way; null: evaluation
   EpisodeLog log;            // count null: not kept
   std::int32_t* histogram;   // ReturnTable's; null: not kept
+  RolloutPart part;          // all steps, unless play_in_parts() says otherwise
 };
 
-inline PlayArgs play_args(const RolloutArgs<float>& args) { return {args, nullptr, {}, nullptr}; }
+inline PlayArgs play_args(const RolloutArgs<float>& args) {
+  return {args, nullptr, {}, nullptr, {0, args.T, nullptr}};
+}
 inline PlayArgs play_args(const UpdateArgs& args) {
-  return {args.rollout, args.state, args.episode_log,
-          args.table_form && args.rollout.episodic ? args.table.histogram : nullptr};
+  return {args.rollout,
+          args.state,
+          args.episode_log,
+          args.table_form && args.rollout.episodic ? args.table.histogram : nullptr,
+          {0, args.rollout.T, nullptr}};
 }
 
 /// False if the updates stopped: then nothing is played.
@@ -38,6 +44,42 @@ __device__ inline Episode<E, float> first_episode(const RolloutArgs<float>& args
                                                   std::int64_t env) {
   const auto id = static_cast<std::uint32_t>(env);
   return {start_state<E, float>(args.stream, id, 0u), 0, 0u, env < args.num_envs};
+}
+
+/// An environment between two parts of a rollout.
+template <class E>
+struct SavedEpisode {
+  Episode<E, float> episode;
+  Scores<float> scores;
+  PhiloxWords<std::uint32_t> words[4];  // of its actions; lanes8 draws four counters at once
+  typename E::template State<float> next_start;  // if it is drawn ahead
+  std::int32_t played;                           // steps of its warp
+};
+
+/// Where environment `env` is saved.
+template <class E>
+__device__ inline SavedEpisode<E>& saved_episode(const PlayArgs& play, std::int64_t env) {
+  return static_cast<SavedEpisode<E>*>(play.part.saved)[env];
+}
+template <class E>
+__device__ inline void save(SavedEpisode<E>& saved, const Episode<E, float>& episode,
+                            const Scores<float>& scores) {
+  saved.episode = episode;
+  saved.scores = scores;
+}
+/// From a fresh start to where the part before stopped. Only what changes is read: what the
+/// compiler sees to be constant takes no register of the loop.
+template <class E, bool kEpisodic>
+__device__ inline void resume(const SavedEpisode<E>& saved, Episode<E, float>& episode,
+                              Scores<float>& scores) {
+  episode.state = saved.episode.state;
+  episode.steps = saved.episode.steps;
+  if constexpr (kEpisodic) {
+    episode.alive = saved.episode.alive;
+  } else {
+    episode.number = saved.episode.number;
+  }
+  if constexpr (!E::kConstantReward) scores = saved.scores;
 }
 
 /// Logs an episode that just ended, with automatic reset.

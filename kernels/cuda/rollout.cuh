@@ -1,7 +1,8 @@
 // The rollout with a thread per environment, or per kEnvs of them.
 //
 // Fused: observation, network, action, physics, automatic reset and the record of a step; a launch
-// plays the whole rollout. State, random words and running scores stay in registers.
+// plays a rollout, or a part of a long one (rollout_parts.cuh). State, random words and running
+// scores stay in registers.
 // Mapping: lane i of warp w plays environments (w kEnvs + k) 32 + i, so that what a warp writes for
 // one k is two groups of the record, side by side. The weights are in shared memory, read by all
 // lanes at once in 16-byte loads; more environments a thread share each load.
@@ -16,12 +17,13 @@
 // With one environment a thread the loads of the weights are the limiter instead. Registers leave
 // room for 12 warps on a multiprocessor (eight a thread), 16 (four) and 32 (one).
 //
-// budget: rollout_kernel<CartPole, .*2, .*, 8, true> registers<=168 spills<=0 loop<=205 per=32
-// budget: rollout_kernel<CartPole, .*2, .*, 8, false> registers<=168 spills<=0 loop<=57 per=8
-// budget: rollout_kernel<CartPole, .*2, .*, 4, .*> registers<=128 spills<=0 loop<=111 per=16
-// budget: rollout_kernel<CartPole, .*2, .*, 1, .*> registers<=64 spills<=0
-// budget: rollout_kernel<CartPole, .*3, .*> registers<=72 spills<=0
-// budget: rollout_kernel<CartPole, .PolicyForm.[01], .*> registers<=48 spills<=0
+// budget: rollout_kernel<CartPole, .*2.* 8, true, false> registers<=168 spills<=0 loop<=205 per=32
+// budget: rollout_kernel<CartPole, .*2.* 8, false, false> registers<=168 spills<=0 loop<=57 per=8
+// budget: rollout_kernel<CartPole, .*2, .*, 4, .*, false> registers<=128 spills<=0 loop<=111 per=16
+// budget: rollout_kernel<CartPole, .*2, .*, 1, .*, false> registers<=64 spills<=0
+// budget: rollout_kernel<CartPole, .*3, .*, false> registers<=72 spills<=0
+// budget: rollout_kernel<CartPole, .PolicyForm.[01], .*, false> registers<=48 spills<=0
+// budget: rollout_kernel<CartPole, .*, true> registers<=128 spills<=0
 #pragma once
 
 #include "kernels/choose_action.h"
@@ -74,21 +76,24 @@ __device__ inline void set_bits(WarpScratch<kEnvs>& scratch, int kind, int k, in
   if (lane_index() == 0) scratch.bits[k][kind][t % kRing] = word;
 }
 
-/// Writes the ring's steps up to t to the record; when it is full, and after the last step.
+/// Writes the ring's steps up to t to the record, but for those of parts before; when it is full,
+/// and after the last step.
 template <int kEnvs>
 __device__ inline void flush_bits(const RolloutArgs<float>& args, WarpScratch<kEnvs>& scratch,
-                                  int t) {
+                                  int first_step, int t) {
   const WarpRecord rows(args, scratch.first);
   const Record<float>& record = args.record;
   std::uint16_t* const words[kKinds] = {record.action_bits, record.terminated, record.truncated};
   __syncwarp(kAllLanes);
   const int step = lane_index() % kGroup;
+  const bool played =
+      step <= t % kRing && (first_step == 0 || t / kRing * kRing + step >= first_step);
   LS_UNROLL
   for (int k = 0; k < kEnvs; ++k) {
     const std::int64_t at = (rows.group + 2 * k) * record.T + t / kRing * kRing + step;
     LS_UNROLL
     for (int kind = 0; kind < kKinds; ++kind) {
-      if (words[kind] == nullptr || step > t % kRing || k >= rows.pairs) continue;
+      if (words[kind] == nullptr || !played || k >= rows.pairs) continue;
       words[kind][at] = static_cast<std::uint16_t>(scratch.bits[k][kind][step] >>
                                                    (lane_index() / kGroup * kGroup));
     }
@@ -97,8 +102,8 @@ __device__ inline void flush_bits(const RolloutArgs<float>& args, WarpScratch<kE
 }
 static_assert(kRing == kGroup && kWarp == 2 * kGroup, "a lane flushes one step of one group");
 
-/// Plays the environments of a warp from `first` on.
-template <class E, PolicyForm kForm, bool kEpisodic, int kEnvs, class Policy>
+/// Plays the environments of a warp from `first` on; kParts: a part of the rollout's steps.
+template <class E, PolicyForm kForm, bool kEpisodic, bool kParts, int kEnvs, class Policy>
 __device__ inline void play_warp(const PlayArgs& play, const Policy& policy,
                                  WarpScratch<kEnvs>& scratch, std::int64_t first) {
   constexpr int O = E::kObservationSize;
@@ -128,9 +133,26 @@ __device__ inline void play_warp(const PlayArgs& play, const Policy& policy,
     episode[k] = first_episode<E>(args, id(k));
     scores[k] = {0.0f, 0.0f};
   }
+  const std::int32_t first_step = kParts ? play.part.begin() : 0;
+  const std::int32_t end = kParts ? play.part.end : args.T;
+  int t = first_step;
+  if (kParts && first_step > 0) {
+    const WarpRecord rows(args, first);
+    bool alive = false;
+    LS_UNROLL
+    for (int k = 0; k < kEnvs; ++k) {
+      if (k < rows.pairs) {
+        const SavedEpisode<E>& saved = saved_episode<E>(play, id(k));
+        resume<E, kEpisodic>(saved, episode[k], scores[k]);
+        words[k] = saved.words[0];
+        if constexpr (kDrawnAhead) next_start[k] = saved.next_start;
+      }
+      alive |= episode[k].alive;
+    }
+    if (kEpisodic && !__any_sync(kAllLanes, alive)) return;  // a part before told all
+  }
 
-  int t = 0;
-  for (; t < args.T; ++t) {
+  for (; t < end; ++t) {
     if (t % Words::kSteps == 0) {
       LS_UNROLL
       for (int k = 0; k < kEnvs; ++k) words[k] = Words::draw(args.stream, id(k), t);
@@ -193,20 +215,34 @@ __device__ inline void play_warp(const PlayArgs& play, const Policy& policy,
         for (int o = 0; o < O; ++o) *rows.at(record.obs, k, t, O, o) = obs[k][o];
       }
     }
-    if (recording && t % kRing == kRing - 1) flush_bits(args, scratch, t);
+    if (recording && t % kRing == kRing - 1) flush_bits(args, scratch, first_step, t);
     if (kEpisodic && !__any_sync(kAllLanes, running)) {
       ++t;
       break;
     }
   }
 
-  if (recording && t % kRing != 0) flush_bits(args, scratch, t - 1);
+  if (recording && t % kRing != 0) flush_bits(args, scratch, first_step, t - 1);
   const WarpRecord rows(args, first);
+  bool goes_on = kParts && t < args.T;  // in the next part
+  if constexpr (kParts && kEpisodic) {
+    bool alive = false;
+    LS_UNROLL
+    for (int k = 0; k < kEnvs; ++k) alive |= episode[k].alive;
+    goes_on = __any_sync(kAllLanes, alive) && goes_on;
+  }
   LS_UNROLL
   for (int k = 0; k < kEnvs; ++k) {
     if (recording && k < rows.pairs && lane_index() % kGroup == 0) {
       record.steps[rows.group + 2 * k] = t;
     }
+    if (kParts && k < rows.pairs) {
+      SavedEpisode<E>& saved = saved_episode<E>(play, id(k));
+      save<E>(saved, episode[k], scores[k]);
+      saved.words[0] = words[k];
+      if constexpr (kDrawnAhead) saved.next_start = next_start[k];
+    }
+    if (goes_on) continue;
     leave<E, kEpisodic>(play, first + k * kWarp + lane_index(), k < rows.pairs, episode[k],
                         scores[k], t);
   }
@@ -242,7 +278,7 @@ __device__ inline PaddedPolicy padded_policy(const PolicyView<float>& policy, fl
 template <int kEnvs>
 inline constexpr int kPlayBlock = kEnvs == 8 ? kMaxBlock / 2 : kMaxBlock;
 
-template <class E, PolicyForm kForm, bool kEpisodic, int kEnvs, bool kShared>
+template <class E, PolicyForm kForm, bool kEpisodic, int kEnvs, bool kShared, bool kParts>
 LS_KERNEL(kPlayBlock<kEnvs>)
 rollout_kernel(const __grid_constant__ PlayArgs play) {
   LS_DYNAMIC_SHARED(float, units);
@@ -254,11 +290,17 @@ rollout_kernel(const __grid_constant__ PlayArgs play) {
   if constexpr (kShared) {
     const PaddedPolicy policy =
         padded_policy<E::kObservationSize, logits_of(E::kNumActions)>(play.rollout.policy, units);
-    if (plays) play_warp<E, kForm, kEpisodic, kEnvs>(play, policy, mine, first);
+    if (plays) play_warp<E, kForm, kEpisodic, kParts, kEnvs>(play, policy, mine, first);
   } else {
-    if (plays) play_warp<E, kForm, kEpisodic, kEnvs>(play, play.rollout.policy, mine, first);
+    if (plays) {
+      play_warp<E, kForm, kEpisodic, kParts, kEnvs>(play, play.rollout.policy, mine, first);
+    }
   }
 }
+
+/// Environments a thread at most in a part of a rollout: eight leave no registers to load what was
+/// saved of them.
+inline constexpr int kMostInParts = 4;
 
 /// Shared memory a launch may use without asking for more, in bytes.
 inline constexpr std::size_t kPlainShared = 48 * 1024;
@@ -269,8 +311,16 @@ cudaError_t launch_rollout(const PlayArgs& play, int block, std::size_t shared_b
   const int threads = block < kPlayBlock<kEnvs> ? block : kPlayBlock<kEnvs>;
   const std::int64_t per_warp = std::int64_t{kEnvs} * kWarp;
   const dim3 grid = blocks_for_warps((play.rollout.num_envs + per_warp - 1) / per_warp, threads);
-  const auto kernel = play.rollout.episodic ? rollout_kernel<E, kForm, true, kEnvs, kShared>
-                                            : rollout_kernel<E, kForm, false, kEnvs, kShared>;
+  auto kernel = play.rollout.episodic ? rollout_kernel<E, kForm, true, kEnvs, kShared, false>
+                                      : rollout_kernel<E, kForm, false, kEnvs, kShared, false>;
+  if (!play.part.whole()) {
+    if constexpr (kEnvs > kMostInParts) {
+      return cudaErrorInvalidValue;
+    } else {
+      kernel = play.rollout.episodic ? rollout_kernel<E, kForm, true, kEnvs, kShared, true>
+                                     : rollout_kernel<E, kForm, false, kEnvs, kShared, true>;
+    }
+  }
   return launch("rollout", kernel, grid, dim3(static_cast<unsigned>(threads)), shared_bytes, stream,
                 play);
 }
@@ -287,10 +337,9 @@ cudaError_t launch_network(const PlayArgs& play, int block, cudaStream_t stream)
   return launch_rollout<E, kForm, kEnvs, false>(play, block, 0, stream);
 }
 
-/// Plays. Stream: asynchronous on `stream`. Errors: of the launch, and cudaErrorInvalidValue for a
-/// policy that the mapping cannot play.
+/// Launches the steps of play.part; asynchronous on `stream`.
 template <class E>
-cudaError_t play_all(const PlayArgs& play, const LaunchShape& shape, cudaStream_t stream) {
+cudaError_t play_part(const PlayArgs& play, const LaunchShape& shape, cudaStream_t stream) {
   const int block = shape.block;
   if (shape.mapping == Mapping::kLanes8) return play_lanes8<E>(play, block, stream);
   switch (play.rollout.policy.form) {
@@ -305,12 +354,21 @@ cudaError_t play_all(const PlayArgs& play, const LaunchShape& shape, cudaStream_
   }
   // several environments a thread leave no registers to record observations from, and eight of
   // them none for more than one logit each
-  const int envs = play.rollout.record.obs != nullptr ? 1 : shape.envs_per_thread;
+  int envs = play.rollout.record.obs != nullptr ? 1 : shape.envs_per_thread;
+  if (!play.part.whole() && envs > kMostInParts) envs = kMostInParts;
   constexpr int kMost = logits_of(E::kNumActions) == 1 ? 8 : 4;
   if (envs == 1) return launch_network<E, PolicyForm::kRelu, 1>(play, block, stream);
   if (envs == 4) return launch_network<E, PolicyForm::kRelu, 4>(play, block, stream);
   if (envs == 8) return launch_network<E, PolicyForm::kRelu, kMost>(play, block, stream);
   return cudaErrorInvalidValue;
+}
+
+/// Plays. Stream: asynchronous on `stream`. Errors: of the launches, and cudaErrorInvalidValue for
+/// a policy that the mapping cannot play, or as play_in_parts().
+template <class E>
+cudaError_t play_all(const PlayArgs& play, const LaunchShape& shape, cudaStream_t stream) {
+  return play_in_parts(play, shape.cut,
+                       [&](const PlayArgs& part) { return play_part<E>(part, shape, stream); });
 }
 
 }  // namespace lockstep::cuda

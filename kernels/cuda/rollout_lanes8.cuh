@@ -14,9 +14,10 @@
 // instructions of a warp per step of its eight environments with 128 units, 198 of them the
 // network. Registers: a warp or two of every scheduler are all there is to run.
 //
-// budget: lanes8::rollout_lanes8_kernel<CartPole, .*, 16> registers<=184 spills<=0 loop<=570 per=8
-// budget: lanes8::rollout_lanes8_kernel<CartPole, .*, 8> registers<=120 spills<=0 loop<=480 per=8
-// budget: lanes8::rollout_lanes8_kernel<CartPole, .*, 4> registers<=96 spills<=0 loop<=425 per=8
+// budget: lanes8::.*<CartPole, .*, 16, false> registers<=184 spills<=0 loop<=570 per=8
+// budget: lanes8::.*<CartPole, .*, 8, false> registers<=120 spills<=0 loop<=480 per=8
+// budget: lanes8::.*<CartPole, .*, 4, false> registers<=96 spills<=0 loop<=425 per=8
+// budget: lanes8::.*<CartPole, .*, true> registers<=184 spills<=0 loop<=580 per=8
 #pragma once
 
 #include "kernels/choose_action.h"
@@ -135,8 +136,8 @@ __device__ inline void close_record(const Record<float>& record, std::int64_t fi
   if (lane_index() == 0) record.steps[group] = to;
 }
 
-/// Plays the eight environments of a warp from `first` on.
-template <class E, bool kEpisodic, int kChain>
+/// Plays the eight environments of a warp from `first` on; kParts: a part of the rollout's steps.
+template <class E, bool kEpisodic, int kChain, bool kParts>
 __device__ inline void play_warp(const PlayArgs& play, std::int64_t first,
                                  std::int32_t* other_end) {
   constexpr int O = E::kObservationSize;
@@ -164,8 +165,21 @@ __device__ inline void play_warp(const PlayArgs& play, std::int64_t first,
   typename E::template State<float> next_start;
   PhiloxWords<std::uint32_t> words;
 
-  int t = 0;
-  for (; t < args.T; ++t) {
+  const std::int32_t end = kParts ? play.part.end : args.T;
+  int t = kParts ? play.part.begin() : 0;
+  if (kParts && t > 0) {
+    const SavedEpisode<E>& saved = saved_episode<E>(play, id);
+    resume<E, kEpisodic>(saved, episode, scores);
+    words = saved.words[rows.r / kPair];
+    if constexpr (kDrawnAhead) next_start = saved.next_start;
+    if (kEpisodic && !__any_sync(kAllLanes, episode.alive)) {
+      // a part before told all; the other warp of the group goes on, perhaps
+      if (recording) close_record(record, first, saved.played, other_end);
+      return;
+    }
+  }
+
+  for (; t < end; ++t) {
     if (t % kWordSteps == 0) {
       words = Words::draw(args.stream, env, t + rows.r / kPair * Words::kSteps);
     }
@@ -234,11 +248,22 @@ __device__ inline void play_warp(const PlayArgs& play, std::int64_t first,
     }
   }
 
-  leave<E, kEpisodic>(play, id, rows.writes(), episode, scores, t);
+  if constexpr (kParts) {
+    SavedEpisode<E>& saved = saved_episode<E>(play, id);
+    saved.words[rows.r / kPair] = words;
+    if (rows.writes()) {
+      save<E>(saved, episode, scores);
+      if constexpr (kDrawnAhead) saved.next_start = next_start;
+      saved.played = t;
+    }
+  }
+  if (!kParts || t == args.T || (kEpisodic && !__any_sync(kAllLanes, episode.alive))) {
+    leave<E, kEpisodic>(play, id, rows.writes(), episode, scores, t);
+  }
   if (recording) close_record(record, first, t, other_end);
 }
 
-template <class E, bool kEpisodic, int kChain>
+template <class E, bool kEpisodic, int kChain, bool kParts>
 LS_KERNEL(kMaxBlock)
 rollout_lanes8_kernel(const __grid_constant__ PlayArgs play) {
   LS_SHARED(ends, std::int32_t[kMaxBlock / kWarp / kWarpsPerGroup]);
@@ -248,7 +273,7 @@ rollout_lanes8_kernel(const __grid_constant__ PlayArgs play) {
   __syncthreads();
   const std::int64_t first = warp_in_grid() * kEnvs;
   if (first / kGroup * kGroup >= play.rollout.num_envs) return;  // the whole warp
-  play_warp<E, kEpisodic, kChain>(play, first, &other_end);
+  play_warp<E, kEpisodic, kChain, kParts>(play, first, &other_end);
 }
 
 template <class E, int kChain>
@@ -257,10 +282,13 @@ inline cudaError_t launch_chain(const PlayArgs& play, int block, cudaStream_t st
   const int threads = block < 2 * kWarp ? 2 * kWarp : block / (2 * kWarp) * (2 * kWarp);
   const std::int64_t groups = (play.rollout.num_envs + kGroup - 1) / kGroup;
   const dim3 grid = blocks_for_warps(groups * kWarpsPerGroup, threads);
-  return play.rollout.episodic ? launch("rollout", rollout_lanes8_kernel<E, true, kChain>, grid,
-                                        dim3(threads), 0, stream, play)
-                               : launch("rollout", rollout_lanes8_kernel<E, false, kChain>, grid,
-                                        dim3(threads), 0, stream, play);
+  const bool episodic = play.rollout.episodic;
+  const auto kernel = play.part.whole()
+                          ? (episodic ? rollout_lanes8_kernel<E, true, kChain, false>
+                                      : rollout_lanes8_kernel<E, false, kChain, false>)
+                          : (episodic ? rollout_lanes8_kernel<E, true, kChain, true>
+                                      : rollout_lanes8_kernel<E, false, kChain, true>);
+  return launch("rollout", kernel, grid, dim3(threads), 0, stream, play);
 }
 
 }  // namespace lanes8

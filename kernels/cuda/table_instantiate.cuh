@@ -32,13 +32,19 @@ constexpr std::int32_t least_table_shared() {
 
 }  // namespace lockstep::cuda
 
-#define LS_INSTANTIATE_CUDA_TABLES(name, Type)                                             \
-  namespace lockstep::cuda {                                                               \
-  extern const TableOperations tables_##name;                                              \
-  const TableOperations tables_##name = {Type::kName,          least_table_shared<Type>(), \
-                                         table_play_all<Type>, table_rollout<Type>,        \
-                                         table_returns,        table_baseline,             \
-                                         table_weigh,          table_accumulate<Type>,     \
-                                         table_finish,         table_optimise,             \
-                                         table_build};                                     \
+#define LS_INSTANTIATE_CUDA_TABLES(name, Type)                       \
+  namespace lockstep::cuda {                                         \
+  extern const TableOperations tables_##name;                        \
+  const TableOperations tables_##name = {Type::kName,                \
+                                         least_table_shared<Type>(), \
+                                         sizeof(SavedGame<Type>),    \
+                                         table_play_all<Type>,       \
+                                         table_rollout<Type>,        \
+                                         table_returns,              \
+                                         table_baseline,             \
+                                         table_weigh,                \
+                                         table_accumulate<Type>,     \
+                                         table_finish,               \
+                                         table_optimise,             \
+                                         table_build};               \
   }

@@ -22,6 +22,7 @@ struct TableLaunchShape {
   std::int32_t gradient_block;   // of accumulate(): a multiple of 32, at most kMaxGradientBlock
   std::int32_t multiprocessors;  // of the device
   std::int32_t shared_bytes;     // of shared memory, the most a block can have
+  RolloutCut cut{};              // of a rollout
 };
 inline constexpr int kMaxGradientBlock = 1024;
 
@@ -87,6 +88,7 @@ struct TableBuildArgs {
 struct TableOperations {
   const char* name;           // of the environment
   std::int32_t least_shared;  // TableLaunchShape::shared_bytes with which all can be launched
+  std::int32_t saved_bytes;   // of RolloutCut::saved, for an environment
   /// Plays with args.stream as given: evaluation.
   cudaError_t (*play)(const TableRolloutArgs& args, const TableLaunchShape& shape, cudaStream_t);
   /// Plays the update's rollout, and writes the episode log of its slot.

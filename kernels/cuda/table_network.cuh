@@ -119,6 +119,26 @@ class WarpNetwork {
     return warp_tree(sum);
   }
 
+  /// Where the rows of the lane's environment were in the last step, in bytes: for resume().
+  __device__ void place(std::uint32_t (&to)[kMaxObjects]) const {
+    LS_UNROLL
+    for (int i = 0; i < k; ++i) to[i] = scratch_.place[lane_index() % kEnvs].of[i];
+  }
+  /// Goes on behind that step. All lanes call it.
+  __device__ void resume(const std::uint32_t (&place)[kMaxObjects]) {
+    if (lane_index() < kEnvs) {
+      LS_UNROLL
+      for (int i = 0; i < k; ++i) scratch_.place[lane_index()].of[i] = place[i];
+    }
+    __syncwarp(kAllLanes);
+    LS_UNROLL
+    for (int e = 0; e < kEnvs; ++e) {
+      LS_UNROLL
+      for (int u = 0; u < kUnits; ++u) phi_[e][u] = phi_of(e, u);
+      __syncwarp(kAllLanes);  // nothing more is loaded ahead: there are no registers for it
+    }
+  }
+
   /// Word `word` of the activity bits of the lane's environment in the step.
   __device__ std::uint32_t active(int word) const {
     return scratch_.active[lane_index() % kEnvs][word / 4].of[word % 4];
@@ -200,6 +220,8 @@ class WarpNetwork<E, kLeaky, 0, kWhole, kNear, kEnvs> {
  public:
   struct Scratch {};
   __device__ WarpNetwork(const TableView&, const float*, Scratch&) {}
+  __device__ void place(std::uint32_t (&)[kMaxObjects]) const {}
+  __device__ void resume(const std::uint32_t (&)[kMaxObjects]) {}
 };
 
 }  // namespace table

@@ -4,6 +4,7 @@
 
 #include "envs/object_env.h"
 #include "kernels/choose_action.h"
+#include "kernels/cuda/rollout_parts.cuh"
 #include "kernels/cuda/table_launchers.h"
 #include "kernels/cuda/warp.cuh"
 #include "kernels/game_noise.h"
@@ -14,11 +15,14 @@ struct TablePlay {
   TableRolloutArgs rollout;
   const UpdateState* state;  // of the update under way; null: evaluation
   EpisodeLog log;            // count null: not kept
+  RolloutPart part;          // all steps, unless play_in_parts() says otherwise
 };
 
-inline TablePlay table_play(const TableRolloutArgs& args) { return {args, nullptr, {}}; }
+inline TablePlay table_play(const TableRolloutArgs& args) {
+  return {args, nullptr, {}, {0, args.T, nullptr}};
+}
 inline TablePlay table_play(const TableUpdateArgs& args) {
-  return {args.rollout, args.state, args.episode_log};
+  return {args.rollout, args.state, args.episode_log, {0, args.rollout.T, nullptr}};
 }
 
 /// The random numbers of the epoch under way.
@@ -92,6 +96,22 @@ struct LaneEpisode {
   std::int32_t score, steps;
 };
 
+/// An environment between two parts of a rollout.
+template <class E>
+struct SavedGame {
+  LaneGame<E> game;
+  LaneEpisode episode;
+  PhiloxWords<std::uint32_t> words;  // of its actions
+  std::int32_t alive;
+  std::uint32_t place[kMaxObjects];  // WarpNetwork::place(), if its warp has played in the part
+};
+
+/// Where environment `env` is saved.
+template <class E>
+__device__ inline SavedGame<E>& saved_game(const TablePlay& play, std::uint32_t env) {
+  return static_cast<SavedGame<E>*>(play.part.saved)[env];
+}
+
 /// Nothing is finished yet: one lane of every environment of a group, whether it plays or not.
 __device__ inline void clear_results(const TablePlay& play, std::uint32_t env) {
   play.rollout.score[env] = 0;
@@ -141,15 +161,15 @@ struct TableBits {
     const int step = t % kTableRing + lane_index();
     if (step < kTableRing) of[warp_in_block()][t / kTableRing % 2][step] = 0;
   }
-  /// Writes the ring that begins with step `from`, up to step T - 1, to the record. All threads of
-  /// the block, which plays `groups` groups from `first` on; a barrier behind the last note().
+  /// Writes the ring that begins with step `from` to the record, of the part's steps. All threads
+  /// of the block, which plays `groups` groups from `first` on; a barrier behind the last note().
   __device__ void write(const TableRecord& record, std::int64_t first, int groups, int from,
-                        int T) const {
+                        const RolloutPart& part) const {
     const int count = groups * kTableKinds * kTableRing;
     for (int i = static_cast<int>(threadIdx.x); i < count; i += static_cast<int>(blockDim.x)) {
       const int step = i % kTableRing, kind = i / kTableRing % kTableKinds;
       const int group = i / (kTableRing * kTableKinds);
-      if (from + step >= T) continue;
+      if (from + step < part.first || from + step >= part.end) continue;
       std::uint32_t word = 0;
       LS_UNROLL
       for (int w = 0; w < kWarpsPerGroup; ++w) {

@@ -1,7 +1,8 @@
 // The rollout of a table policy (kernels/object_tables.h): a warp plays up to eight environments.
 //
 // Fused: game, rows of the picture, network, action, automatic reset and the record of a step; a
-// launch plays the whole rollout. phi of the step before stays in registers, w2 too.
+// launch plays a rollout, or a part of a long one (rollout_parts.cuh). phi of the step before stays
+// in registers, w2 too.
 // Mapping: lane i plays the game of environment i mod kEnvs; all lanes share the network of each of
 // them in turn, lane r the units r, r + 32, ...: its fma chain is partial r of the logit, a load of
 // a row is one line, and a vote of the lanes is a word of activity bits. A butterfly with strides
@@ -19,15 +20,16 @@
 //   everything else                319      316      318      317
 // The game is played by all lanes alike, four times as often as need be with eight environments.
 //
-// budget: table::table_rollout_kernel<.*, 0, false, false, 8> registers<=80 spills<=0 stack<=64
-// budget: table::table_rollout_kernel<.*, 2, .*> registers<=168 spills<=0 stack<=64 around<=1460
-// budget: table::.*<.*, 7, .*, true, 4> registers<=168 spills<=0 stack<=64 around<=1580
-// budget: table::.*<.*, 7, .*, false, 4> registers<=128 spills<=16 stack<=72 around<=1580
-// budget: table::table_rollout_kernel<.*, 7, .*, 8> registers<=240 spills<=0 stack<=64 around<=2140
-// budget: table::table_rollout_kernel<.*, 8, .*, 4> registers<=168 spills<=0 stack<=64 around<=1930
-// budget: table::table_rollout_kernel<.*, 8, .*, 8> registers<=255 spills<=0 stack<=64 around<=2300
-// budget: table::table_rollout_kernel<.*, 16, .*> registers<=255 spills<=0 stack<=64 around<=2940
-// budget: table::table_rollout_kernel<.*, 32, .*> registers<=255 spills<=0 stack<=64 around<=2940
+// budget: table::.*<.*, 0, false, false, 8, false> registers<=80 spills<=0 stack<=64
+// budget: table::.*<.*, 2, .*, false> registers<=168 spills<=0 stack<=64 around<=1460
+// budget: table::.*<.*, 7, .*, true, 4, false> registers<=168 spills<=0 stack<=64 around<=1580
+// budget: table::.*<.*, 7, .*, false, 4, false> registers<=128 spills<=16 stack<=72 around<=1580
+// budget: table::.*<.*, 7, .*, 8, false> registers<=240 spills<=0 stack<=64 around<=2140
+// budget: table::.*<.*, 8, .*, 4, false> registers<=168 spills<=0 stack<=64 around<=1930
+// budget: table::.*<.*, 8, .*, 8, false> registers<=255 spills<=0 stack<=64 around<=2300
+// budget: table::.*<.*, 16, .*, false> registers<=255 spills<=0 stack<=64 around<=2940
+// budget: table::.*<.*, 32, .*, false> registers<=255 spills<=0 stack<=64 around<=2940
+// budget: table::.*<.*, true> registers<=255 spills<=16 stack<=72 around<=2940
 #pragma once
 
 #include "kernels/cuda/table_network.cuh"
@@ -58,8 +60,8 @@ class WarpPlayer {
     volatile std::uint32_t first;
   };
 
-  __device__ WarpPlayer(const TablePlay& play, std::uint32_t first, const float* near_rows,
-                        Scratch& scratch)
+  __device__ WarpPlayer(const TablePlay& play, const RolloutPart& part, std::uint32_t first,
+                        const float* near_rows, Scratch& scratch)
       : play_(play),
         args_(play.rollout),
         stream_(stream_of(play)),
@@ -73,8 +75,23 @@ class WarpPlayer {
     game_.episode = 0;
     game_.restart(args_.game, stream_, mine);
     episode_ = {0, 0};
-    const std::int64_t lanes = (args_.num_envs + kGroup - 1) / kGroup * kGroup;
-    if (lane_index() < kEnvs && mine < lanes) clear_results(play, mine);
+    if (part.starts()) {
+      if (lane_index() < kEnvs && mine < lanes()) clear_results(play, mine);
+    } else {
+      resume(mine, part.begin());
+    }
+  }
+  /// Leaves the environments for the next part; `played`: whether the warp had any step in this
+  /// one.
+  __device__ void save(bool played) const {
+    const std::uint32_t mine = env();
+    if (lane_index() >= kEnvs || mine >= lanes()) return;
+    SavedGame<E>& saved = saved_game<E>(play_, mine);
+    saved.game = game_;
+    saved.episode = episode_;
+    saved.words = words_.words;
+    saved.alive = alive_ ? 1 : 0;
+    if (played) network_.place(saved.place);
   }
   __device__ bool playing() const { return __any_sync(kAllLanes, alive_) != 0; }
 
@@ -113,6 +130,23 @@ class WarpPlayer {
   }
 
  private:
+  /// From where the part before has left environment `mine`; lanes without one go on being unused.
+  __device__ void resume(std::uint32_t mine, int first_step) {
+    std::uint32_t place[kMaxObjects] = {};
+    if (mine < lanes()) {
+      const SavedGame<E>& saved = saved_game<E>(play_, mine);
+      game_ = saved.game;
+      episode_ = saved.episode;
+      words_.words = saved.words;
+      alive_ = saved.alive != 0;
+      LS_UNROLL
+      for (int i = 0; i < k; ++i) place[i] = saved.place[i];
+    }
+    step_ += static_cast<std::uint32_t>(first_step);
+    if (playing()) network_.resume(place);  // else there has been no step, or there will be none
+  }
+  /// Places of the results.
+  __device__ std::int64_t lanes() const { return (args_.num_envs + kGroup - 1) / kGroup * kGroup; }
   __device__ std::uint32_t env() const {
     return scratch_.first + static_cast<std::uint32_t>(lane_index() % kEnvs);
   }
@@ -165,7 +199,7 @@ struct BlockScratch {
   std::int32_t ends[kMostWarps];  // of the groups' records
 };
 
-template <class E, bool kLeaky, int kUnits, bool kWhole, bool kNear, int kEnvs>
+template <class E, bool kLeaky, int kUnits, bool kWhole, bool kNear, int kEnvs, bool kParts>
 LS_KERNEL((kWarps<kUnits, kEnvs> * kWarp))
 table_rollout_kernel(const __grid_constant__ TablePlay play) {
   constexpr int kWarpsPerGroup = kGroup / kEnvs;
@@ -175,6 +209,8 @@ table_rollout_kernel(const __grid_constant__ TablePlay play) {
   TableBits<kEnvs>& bits = block.bits;
   if (play.state != nullptr && play.state->stop != Stop::kRunning) return;  // the whole grid
   const TableRolloutArgs& args = play.rollout;
+  // known to the compiler where it is the whole
+  const RolloutPart part = kParts ? play.part : RolloutPart{0, args.T, nullptr};
   const bool recording = args.record.steps.groups > 0;
   if constexpr (kNear) {
     const int count = E::kNearRows * args.policy.shape.padded();
@@ -186,30 +222,36 @@ table_rollout_kernel(const __grid_constant__ TablePlay play) {
   const std::int64_t all = (args.num_envs + kGroup - 1) / kGroup;
   const std::int64_t first = std::int64_t{blockIdx.x} * per_block;
   const int groups = static_cast<int>(all - first < per_block ? all - first : per_block);
-  if (static_cast<int>(threadIdx.x) < per_block) block.ends[threadIdx.x] = 0;
+  if (static_cast<int>(threadIdx.x) < per_block) {
+    // a group whose episodes ended in a part before keeps its end
+    const bool known = recording && !part.starts() && static_cast<int>(threadIdx.x) < groups;
+    block.ends[threadIdx.x] = known ? args.record.steps.steps[first + threadIdx.x] : 0;
+  }
   __syncthreads();
 
-  Player player(play, static_cast<std::uint32_t>(first * kGroup + warp_in_block() * kEnvs),
+  Player player(play, part, static_cast<std::uint32_t>(first * kGroup + warp_in_block() * kEnvs),
                 near_rows, block.scratch[warp_in_block()]);
   bool playing = player.playing();
   int end = 0;  // of the steps this warp has played
-  for (int from = 0; from < args.T; from += kTableRing) {
-    int t = from;
-    for (; t < args.T && t < from + kTableRing && playing; ++t) {
+  for (int from = part.begin() / kTableRing * kTableRing; from < part.end; from += kTableRing) {
+    const int begin = from < part.begin() ? part.begin() : from;
+    int t = begin;
+    for (; t < part.end && t < from + kTableRing && playing; ++t) {
       player.step(t, bits);
       if (args.episodic) playing = player.playing();
     }
-    if (t > from) end = t;
+    if (t > begin) end = t;
     if (!recording) {
       if (!playing) break;
       continue;
     }
     if (t < from + kTableRing) bits.pad(t);
     const bool goes_on = __syncthreads_or(playing ? 1 : 0) != 0;
-    bits.write(args.record, first, groups, from, args.T);
+    bits.write(args.record, first, groups, from, part);
     if (!goes_on) break;
   }
 
+  if constexpr (kParts) player.save(end > part.first);
   if (!recording) return;
   if (lane_index() == 0) atomicMax(block.ends + warp_in_block() / kWarpsPerGroup, end);
   __syncthreads();
@@ -226,9 +268,13 @@ cudaError_t launch_kernel(const TablePlay& play, int multiprocessors, int bytes,
   constexpr int kWarpsPerGroup = kGroup / kEnvs;
   constexpr std::int64_t kMostGroups = kWarps<kUnits, kEnvs> / kWarpsPerGroup;
   const TableView& policy = play.rollout.policy;
-  const auto kernel = policy.leak == 0
-                          ? table_rollout_kernel<E, false, kUnits, kWhole, kNear, kEnvs>
-                          : table_rollout_kernel<E, (kUnits > 0), kUnits, kWhole, kNear, kEnvs>;
+  const bool leaky = policy.leak != 0;
+  auto kernel = leaky ? table_rollout_kernel<E, (kUnits > 0), kUnits, kWhole, kNear, kEnvs, false>
+                      : table_rollout_kernel<E, false, kUnits, kWhole, kNear, kEnvs, false>;
+  if (!play.part.whole()) {
+    kernel = leaky ? table_rollout_kernel<E, (kUnits > 0), kUnits, kWhole, kNear, kEnvs, true>
+                   : table_rollout_kernel<E, false, kUnits, kWhole, kNear, kEnvs, true>;
+  }
   const cudaError_t status =
       cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
   if (status != cudaSuccess) return status;
@@ -294,15 +340,10 @@ constexpr int least_rollout_bytes() {
 
 inline constexpr int kMaxTableHidden = 1024;
 
-/// Plays. Stream: asynchronous on `stream`. Errors: of the launch, and cudaErrorInvalidValue for a
-/// policy of more than kMaxTableHidden units, or with less shared memory than
-/// TableOperations::least_shared.
-///
-/// shape: envs_per_warp 8, or fewer: then 4 as long as one block a multiprocessor can hold all;
-/// wide networks have no room for as many. A block has as many threads as the multiprocessors leave
-/// it to play, whatever shape.block says.
+/// Launches the steps of play.part; asynchronous on `stream`.
 template <class E>
-cudaError_t play_table(const TablePlay& play, const TableLaunchShape& shape, cudaStream_t stream) {
+cudaError_t play_table_part(const TablePlay& play, const TableLaunchShape& shape,
+                            cudaStream_t stream) {
   using namespace table;
   const int units = play.rollout.policy.shape.words();  // of a lane
   const int places = shape.multiprocessors > 0 ? shape.multiprocessors : 1;
@@ -325,6 +366,20 @@ cudaError_t play_table(const TablePlay& play, const TableLaunchShape& shape, cud
   if (units < 16) return launch_rollout<E, 16, false, 4>(play, shape, stream);
   if (units <= 32) return launch_rollout<E, 32, false, 2>(play, shape, stream);
   return cudaErrorInvalidValue;
+}
+
+/// Plays. Stream: asynchronous on `stream`. Errors: of the launches, and cudaErrorInvalidValue for
+/// a policy of more than kMaxTableHidden units, with less shared memory than
+/// TableOperations::least_shared, or as play_in_parts().
+///
+/// shape: envs_per_warp 8, or fewer: then 4 as long as one block a multiprocessor can hold all;
+/// wide networks have no room for as many. A block has as many threads as the multiprocessors leave
+/// it to play, whatever shape.block says.
+template <class E>
+cudaError_t play_table(const TablePlay& play, const TableLaunchShape& shape, cudaStream_t stream) {
+  return play_in_parts(play, shape.cut, [&](const TablePlay& part) {
+    return play_table_part<E>(part, shape, stream);
+  });
 }
 
 }  // namespace lockstep::cuda
