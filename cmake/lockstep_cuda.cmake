@@ -139,5 +139,8 @@ function(lockstep_cuda_plugin target parts)
   set_target_properties(${target} PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}"
                                              CXX_VISIBILITY_PRESET hidden)
   target_link_libraries(${target} PRIVATE ${parts})
-  target_link_options(${target} PRIVATE -Wl,--exclude-libs,ALL)
+  # defs: else what nobody defines is noticed when a program loads the plug-in; the sanitizers have
+  # their symbols in the program
+  target_link_options(${target} PRIVATE -Wl,--exclude-libs,ALL -Wl,--gc-sections
+                                        $<$<NOT:$<BOOL:${LS_SANITIZE}>>:-Wl,-z,defs>)
 endfunction()
