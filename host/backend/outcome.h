@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <numeric>
+#include <span>
 
 #include "host/backend/backend.h"
 #include "host/backend/buffer.h"
+#include "kernels/score_sum.h"
 
 namespace lockstep {
 
@@ -69,10 +71,16 @@ void collect_episodes(const Config& config, const Outcome& outcome, const Record
   }
 }
 
+inline double sum_of_scores(std::span<const float> scores) {
+  ScoreSum sum;
+  for (const float score : scores) sum = sum + ScoreSum::of(score);
+  return sum.value();
+}
+
 /// Sums over the episodes listed, which are all that finished, and keeps the last `most` of them.
 inline void sum_up_episodes(std::int64_t most, UpdateResult& result) {
   result.episodes = static_cast<std::int64_t>(result.scores.size());
-  result.score_sum = std::accumulate(result.scores.begin(), result.scores.end(), 0.0);
+  result.score_sum = sum_of_scores(result.scores);
   result.length_sum =
       std::accumulate(result.lengths.begin(), result.lengths.end(), std::int64_t{0});
   const std::int64_t unlisted = result.episodes - std::min(result.episodes, most);

@@ -7,6 +7,8 @@
 #include <mutex>
 #include <numeric>
 
+#include "host/backend/outcome.h"
+
 namespace lockstep {
 namespace {
 
@@ -111,7 +113,10 @@ void CudaUpdates::choose_slots(cuda::EpisodeLog& log, std::int64_t groups, std::
 std::int32_t CudaUpdates::slots_in(std::int64_t room, const cuda::EpisodeLog& log,
                                    bool episodic) const {
   std::int64_t bytes = episode_bytes(log, scored());
-  if (!episodic) bytes += config_.envs * std::int64_t{sizeof(cuda::EpisodeSums)};
+  if (!episodic) {
+    bytes += (config_.envs + 1) * std::int64_t{sizeof(cuda::EpisodeSums)} +
+             listed(log) * (scored() ? 8 : 4);
+  }
   return static_cast<std::int32_t>(
       std::clamp(room / bytes, std::int64_t{1}, std::int64_t{tuning_.most_slots}));
 }
@@ -124,15 +129,22 @@ void CudaUpdates::allocate_training() {
     exchange_.place(arena, slots_, frame_.num_parameters);
     place_arrays(arena);
   };
-  const auto allocate = [&] { return cuda::device_memory(arena_bytes(place), kLessMemory); };
+  // lists as well: what a run needs is there before its first update, or is refused
+  const auto allocate = [&] {
+    training_ = {};
+    training_ = cuda::device_memory(arena_bytes(place), kLessMemory);
+    if (frame_.episodic) return;
+    plan_lists();
+    static_cast<void>(place_lists(slots_));
+  };
   try {
-    training_ = allocate();
+    allocate();
   } catch (const OutOfMemory&) {
     // the log took its share before it was known what the rest needs
     const std::int32_t fewest = slots_in(kLeastLogBytes, *frame_.episode_log, frame_.episodic);
     if (fewest >= slots_) throw;
     slots_ = fewest;
-    training_ = allocate();
+    allocate();
   }
   const std::int64_t exchange_bytes =
       arena_bytes([&](Arena& counting) { host_.place(counting, slots_, frame_.num_parameters); });
@@ -173,7 +185,6 @@ void CudaUpdates::read_back(std::int32_t slots) {
   if (frame_.episodic) {
     read_whole_episodes(slots);
   } else {
-    choose_listed(slots);
     read_lists(slots);
   }
   synchronize();
@@ -188,45 +199,61 @@ void CudaUpdates::read_whole_episodes(std::int32_t slots) {
   pull(episodes_read_.data() + slots_ * log.lanes * 4, log.score, bytes, "copying episodes");
 }
 
-/// How many episodes of an update are listed. All of them where rewards differ, for scores are
-/// summed up here, in order: how many these are takes one more wait, but an environment that may
-/// end at every step has room for far more, and all of it would be copied.
-void CudaUpdates::choose_listed(std::int32_t slots) {
-  listed_ = most_listed_;
-  if (scored()) {
-    synchronize();  // for host_
-    listed_ = 0;
-    for (std::int32_t slot = 0; slot < std::min(slots, host_.state->slot); ++slot) {
-      listed_ = std::max(listed_, host_.log[slot].episodes);
-    }
+/// How many episodes of an update are listed, at most.
+std::int64_t CudaUpdates::listed(const cuda::EpisodeLog& log) const {
+  return std::min(most_listed_, config_.envs * log.capacity);
+}
+
+/// What making the longest lists takes beside them.
+void CudaUpdates::plan_lists() {
+  cuda::CompactArgs args{};
+  args.slots = slots_;
+  args.num_envs = config_.envs;
+  cuda_check(cuda::working_memory(args, lists_working_bytes_), "planning the lists");
+}
+
+/// Lays out the lists of so many updates, and what making them takes, in memory that grows when
+/// more is to be listed than ever before.
+CudaUpdates::ListsPlace CudaUpdates::place_lists(std::int32_t slots) {
+  listed_ = listed(*frame_.episode_log);
+  ListsPlace to{};
+  to.args.log = *frame_.episode_log;
+  to.args.state = exchange_.state;
+  to.args.slots = slots;
+  to.args.num_envs = config_.envs;
+  to.args.listed = listed_;
+  to.args.working_bytes = lists_working_bytes_;
+  cuda::EpisodeLists lists{};
+  const auto place = [&](Arena& arena) {
+    arena.place(to.args.before, slots * config_.envs + 1);
+    arena.place(to.args.working, to.args.working_bytes);
+    to.from = arena.bytes();
+    lists.place(arena, slots, listed_, scored());
+  };
+  const std::int64_t bytes = arena_bytes(place);
+  to.bytes = bytes - to.from;
+  if (episodes_.bytes() < bytes) {
+    episodes_ = {};  // the old one goes before the new one comes
+    episodes_ = cuda::cleared_memory(bytes, kLessMemory, stream_);
   }
-  listed_ = std::min(listed_, config_.envs * frame_.episode_log->capacity);
+  if (episodes_read_.bytes() < to.bytes) {
+    episodes_read_ = {};
+    episodes_read_ = cuda::pinned_memory(to.bytes);
+  }
+  Arena arena(episodes_.data()), mirror(episodes_read_.data());
+  place(arena);
+  lists_.place(mirror, slots, listed_, scored());
+  to.args.total = lists.total;
+  to.args.length = lists.length;
+  to.args.score = lists.score;
+  return to;
 }
 
 /// Lists the episodes of the updates on the device and starts the copy of the lists.
 void CudaUpdates::read_lists(std::int32_t slots) {
-  const cuda::EpisodeLog& log = *frame_.episode_log;
-  cuda::CompactArgs compact{log,     exchange_.state, slots,   config_.envs, listed_,
-                            nullptr, nullptr,         nullptr, nullptr};
-  cuda::EpisodeLists lists{};
-  std::int64_t from = 0;
-  const auto place = [&](Arena& arena) {
-    arena.place(compact.before, slots * config_.envs + 1);
-    from = arena.bytes();
-    lists.place(arena, slots, listed_, scored());
-  };
-  const std::int64_t bytes = arena_bytes(place);
-  cuda::grow(episodes_, bytes,
-             [&](std::int64_t b) { return cuda::cleared_memory(b, kLessMemory, stream_); });
-  cuda::grow(episodes_read_, bytes - from, [](std::int64_t b) { return cuda::pinned_memory(b); });
-  Arena arena(episodes_.data()), mirror(episodes_read_.data());
-  place(arena);
-  lists_.place(mirror, slots, listed_, scored());
-  compact.total = lists.total;
-  compact.length = lists.length;
-  compact.score = lists.score;
-  cuda_check(cuda::compact_episodes(compact, stream_.get()), "listing the episodes");
-  pull(episodes_read_.data(), episodes_.data() + from, bytes - from, "copying episodes");
+  const ListsPlace to = place_lists(slots);
+  cuda_check(cuda::compact_episodes(to.args, stream_.get()), "listing the episodes");
+  pull(episodes_read_.data(), episodes_.data() + to.from, to.bytes, "copying episodes");
 }
 
 void CudaUpdates::launch_update() {
@@ -307,7 +334,8 @@ void CudaUpdates::take_episodes(std::int32_t slot, UpdateResult& result) const {
   result.lengths.assign(lengths + unlisted, lengths + listed);
   if (scored()) {
     scores += first;
-    result.score_sum = std::accumulate(scores, scores + listed, 0.0);
+    result.score_sum = frame_.episodic ? sum_of_scores({scores, static_cast<std::size_t>(listed)})
+                                       : lists_.total[slot].score.value();
     result.scores.assign(scores + unlisted, scores + listed);
   } else {  // a point a step
     result.score_sum = static_cast<double>(result.length_sum);

@@ -3,9 +3,8 @@
 // update works on and which kernels it is made of is left to CudaBackend and CudaTableBackend.
 //
 // Between the first and the last update of a batch nothing is allocated, copied or waited for; what
-// an update tells is read back once, at the end (where rewards differ, after one more wait). The
-// host keeps a copy of the training state as of then: what a lost device takes with it is the batch
-// under way, never the state before it.
+// an update tells is read back once, at the end. The host keeps a copy of the training state as of
+// then: what a lost device takes with it is the batch under way, never the state before it.
 #pragma once
 
 #include <optional>
@@ -199,6 +198,11 @@ class CudaUpdates : public Backend {
   cuda::Stream stream_;  // goes first: a capture that a fault left open would keep the rest alive
 
  private:
+  /// How lists are made, and what to copy of episodes_.
+  struct ListsPlace {
+    cuda::CompactArgs args;
+    std::int64_t from, bytes;
+  };
   std::int32_t slots_in(std::int64_t room, const cuda::EpisodeLog& log, bool episodic) const;
   void allocate_training();
   void launch_update();
@@ -207,14 +211,17 @@ class CudaUpdates : public Backend {
   void push_control(std::int64_t rates);
   std::optional<const char*> stop_message() const;
   void read_whole_episodes(std::int32_t slots);
-  void choose_listed(std::int32_t slots);
+  std::int64_t listed(const cuda::EpisodeLog& log) const;
+  void plan_lists();
+  ListsPlace place_lists(std::int32_t slots);
   void read_lists(std::int32_t slots);
   void take_episodes(std::int32_t slot, UpdateResult& result) const;
   std::vector<UpdateResult> results(std::int32_t slots);
   bool scored() const { return !environment_->facts->constant_reward; }
 
-  cuda::EpisodeLists lists_{};          // in episodes_read_; [slots][listed_]
-  std::int64_t listed_ = 0;             // of an update, at most
+  cuda::EpisodeLists lists_{};  // in episodes_read_; [slots][listed_]
+  std::int64_t listed_ = 0;     // of an update, at most
+  std::int64_t lists_working_bytes_ = 0;
   bool allocated_ = false;              // all that training needs is there
   bool stale_ = true;                   // the device's copy is not the host's
   std::optional<const char*> pending_;  // why the update after the last results failed

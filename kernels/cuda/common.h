@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/cuda/launchers.h"
+#include "kernels/score_sum.h"
 
 namespace lockstep::cuda {
 
@@ -13,9 +14,10 @@ cudaError_t check_architecture();
 /// Errors: as check_architecture()
 cudaError_t compiles_kernels(bool& from_ptx);
 
-/// Of finished episodes: how many, and their steps.
+/// Of finished episodes: how many, their steps, and with differing rewards their score.
 struct EpisodeSums {
   std::int64_t episodes, steps;
+  ScoreSum score;
 };
 
 /// The finished episodes of some updates: sums over all of them, and lists of each update's last
@@ -30,9 +32,15 @@ struct CompactArgs {
   EpisodeSums* total;        // [slots] out
   std::int32_t* length;      // [slots][listed] out, from the first listed on
   float* score;              // [slots][listed] out; null with a constant reward
+  std::byte* working;        // [working_bytes], of working_memory() at least
+  std::int64_t working_bytes;
 };
 
-/// Stream: asynchronous but for working memory the scan may take; call it between updates.
+/// Bytes that compact_episodes() works in with as many slots and environments, or fewer; starts
+/// nothing.
+cudaError_t working_memory(const CompactArgs& args, std::int64_t& bytes);
+/// Stream: asynchronous; allocates nothing
+/// Errors: those of the launches; cudaErrorMemoryAllocation if it has too little to work in
 cudaError_t compact_episodes(const CompactArgs& args, cudaStream_t stream);
 
 }  // namespace lockstep::cuda

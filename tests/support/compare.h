@@ -11,10 +11,12 @@
 #include <span>
 #include <sstream>
 #include <string>
+#include <type_traits>
 
 namespace lockstep::test {
 
 template <class T>
+requires std::is_arithmetic_v<T>
 auto bits_of(T value) {
   if constexpr (sizeof(T) == 8) return std::bit_cast<std::uint64_t>(value);
   if constexpr (sizeof(T) == 4) return std::bit_cast<std::uint32_t>(value);

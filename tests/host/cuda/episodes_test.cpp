@@ -3,7 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
+#include <string_view>
+#include <vector>
 
 #include <cuemu/control.h>
 #include "host/cuda/number_backend.h"
@@ -15,9 +16,10 @@ namespace episodes_test {
 
 using testing::SizeIs;
 
-/// A slot of the log takes 2 MB.
-constexpr std::int64_t kWideSlotBytes =
-    40000 * (4 + 4 * 8 + 16);  // count, four lengths and scores, sums over what was before
+/// A slot of the log takes 3 MB.
+constexpr std::int64_t kWideSlotBytes = 40000 * (4 + 4 * 8)  // count, four lengths and scores
+                                        + 40001 * 40         // sums over what was before
+                                        + 5 * 8;             // listed
 
 Config wide_config() {
   Config config = test::tiny_config(40000, 1);
@@ -33,6 +35,7 @@ TEST(CudaEpisodes, TheLogOfEpisodesTakesAShareOfTheDevice) {
   std::size_t free = 0, total = 0;
   ASSERT_EQ(cudaMemGetInfo(&free, &total), cudaSuccess);
   CudaBackend backend = test::make_cuda_backend(config);
+  backend.list_at_most(5);
   backend.upload(test::initial_state(config));
   backend.update(0, 1e-3);
   EXPECT_EQ(backend.slots(), static_cast<std::int64_t>(free) / 16 / kWideSlotBytes);
@@ -42,6 +45,7 @@ TEST(CudaEpisodes, TheLogIsShorterWhereTheRestHasNoRoom) {
   const Config config = wide_config();
   for (long n = 1; n < 10; ++n) {  // until the call that fails is the one for the memory
     CudaBackend backend = test::make_cuda_backend(config);
+    backend.list_at_most(5);
     backend.upload(test::initial_state(config));
     cuemu_set_fail(n);
     bool failed = false;
@@ -58,56 +62,70 @@ TEST(CudaEpisodes, TheLogIsShorterWhereTheRestHasNoRoom) {
   FAIL() << "no failure was mended";
 }
 
-/// What a second batch of three updates copies and waits for.
+/// What a second batch, of three updates, copies and waits for.
 struct Cost {
   std::int64_t bytes_to_host;
   long synchronisations;
-  std::int64_t most_episodes;  // of an update
 };
 
 Cost cost_of(const Config& config) {
   CudaBackend backend = test::make_cuda_backend(config);
   backend.list_at_most(5);
   backend.upload(test::initial_state(config));
-  const std::vector<double> rates(3, 1e-3);
-  backend.updates(0, rates);  // allocates
+  backend.update(0, 1e-3);  // allocates
   const cuemu::Counters before = cuemu_counters();
-  std::int64_t most = 0;
-  for (const UpdateResult& result : backend.updates(3, rates)) {
+  for (const UpdateResult& result : backend.updates(3, std::vector<double>(3, 1e-3))) {
     EXPECT_GT(result.episodes, 5);
     EXPECT_THAT(result.scores, SizeIs(5));
-    most = std::max(most, result.episodes);
   }
   const cuemu::Counters after = cuemu_counters();
   EXPECT_EQ(after.allocations, before.allocations);
   return {after.bytes_to_host - before.bytes_to_host,
-          after.synchronisations - before.synchronisations, most};
+          after.synchronisations - before.synchronisations};
 }
 
 TEST(CudaEpisodes, WhatIsCopiedDoesNotGrowWithTheEpisodes) {
-  Config config = test::tiny_config(16, 9);
-  config.horizon = 30;
-  config.baseline = Baseline::kBatchMean;
-  const Cost few = cost_of(config);
-  config.envs = 64;
-  const Cost many = cost_of(config);
-  EXPECT_EQ(few.bytes_to_host, many.bytes_to_host);
-  EXPECT_EQ(few.synchronisations, 1);
-  EXPECT_EQ(many.synchronisations, 1);
+  for (const char* env : {"cartpole", "corridor"}) {  // the latter's rewards differ
+    SCOPED_TRACE(env);
+    Config config = test::tiny_config(16, 9);
+    config.env = env;
+    config.horizon = 30;
+    config.baseline = Baseline::kBatchMean;
+    const Cost few = cost_of(config);
+    config.envs = 64;
+    const Cost many = cost_of(config);
+    EXPECT_EQ(few.bytes_to_host, many.bytes_to_host);
+    EXPECT_EQ(few.synchronisations, 1);
+    EXPECT_EQ(many.synchronisations, 1);
+  }
 }
 
-TEST(CudaEpisodes, WhatIsCopiedOfDifferingRewardsGrowsWithTheEpisodesAlone) {
+TEST(CudaEpisodes, ListsWithoutRoomAreRefusedWithTheirBytes) {
   Config config = test::tiny_config(64, 9);
-  config.env = "corridor";
-  config.horizon = 40;  // episodes, where each is a single step
+  config.horizon = 40;
   config.baseline = Baseline::kBatchMean;
-  const Cost cost = cost_of(config);
-  const std::int64_t lists = 3 * cost.most_episodes * 8;  // lengths and scores
-  constexpr std::int64_t kRest = 2560;                    // weights, state, log, sums, gaps
-  ASSERT_LT(2 * (lists + kRest), 3 * 64 * 40 * 8) << "the places for episodes";
-  EXPECT_GE(cost.bytes_to_host, lists);
-  EXPECT_LE(cost.bytes_to_host, lists + kRest);
-  EXPECT_EQ(cost.synchronisations, 2);
+  CudaBackend backend(config, find_environment(config.env), *cuda::find_operations("cartpole"),
+                      {.most_slots = 1});
+  backend.list_at_most(5);
+  backend.upload(test::initial_state(config));
+  backend.update(0, 1e-3);
+  backend.list_at_most(500);
+  bool refused = false;
+  for (long n = 1; !refused && n < 20; ++n) {  // until the call that fails is the one for the lists
+    backend.upload(test::initial_state(config));
+    cuemu_set_fail(n);
+    cuemu_set_fail_error(cudaErrorMemoryAllocation);
+    try {
+      backend.update(0, 1e-3);
+    } catch (const OutOfMemory& error) {
+      refused = std::string_view(error.what()).starts_with("out of device memory: wanted ");
+    } catch (const Error&) {
+    }
+    cuemu_set_fail(0);
+    cuemu_set_fail_error(-1);
+  }
+  EXPECT_TRUE(refused);
+  EXPECT_THAT(backend.update(0, 1e-3).lengths, SizeIs(testing::Gt(5u))) << "the next has room";
 }
 
 }  // namespace episodes_test
