@@ -36,6 +36,14 @@ void set_game(const Arguments& arguments, Config& config) {
   }
 }
 
+void set_game_of_run(const Arguments& arguments, const Config& run, Config& config) {
+  if (!arguments.given("noops")) config.noops = run.noops;
+  if (!arguments.given("frame-skip")) config.frame_skip = run.frame_skip;
+  if (!arguments.given("repeat-action-probability")) {
+    config.repeat_action_probability = run.repeat_action_probability;
+  }
+}
+
 ArgumentRow max_pool_row() { return own_row("max-pool", "false"); }
 
 bool max_pool_of(const Arguments& arguments) {

@@ -13,6 +13,10 @@ std::vector<ArgumentRow> game_rows();
 /// refuses.
 void set_game(const Arguments& arguments, Config& config);
 
+/// For a command that has them, and --noops, among its own settings: puts those that were not given
+/// as the run has them.
+void set_game_of_run(const Arguments& arguments, const Config& run, Config& config);
+
 ArgumentRow max_pool_row();
 bool max_pool_of(const Arguments& arguments);
 

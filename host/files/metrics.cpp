@@ -250,10 +250,13 @@ void MetricsLog::append(const UpdateMetrics& metrics) {
 }
 
 void MetricsLog::flush() {
+  // a later flush would say that all is written, and a checkpoint be saved with a gap in its log
+  if (lost_) throw IoError(std::string(kFileName) + ": lines before could not be written");
   try {
     file_.write(buffer_);
   } catch (const IoError&) {
     // a full disk may have taken half a line; nothing may be appended to that
+    lost_ = true;
     buffer_.clear();
     try {
       file_.truncate(size_);

@@ -32,7 +32,8 @@ namespace lockstep {
 /// once to on_warning.
 ///
 /// Cost:   append() about 2 us
-/// Errors: IoError from every member but the destructor; what failed to be written is given up
+/// Errors: IoError from every member but the destructor; what failed to be written is given up,
+///         and every flush after it fails too: the log has no gap
 class MetricsLog {
  public:
   static constexpr const char* kFileName = "metrics.jsonl";
@@ -72,6 +73,7 @@ class MetricsLog {
   std::string buffer_;
   std::uint64_t size_ = 0;  // bytes of metrics.jsonl
   double last_flush_ = 0;   // seconds since 1970
+  bool lost_ = false;       // a flush failed
   std::vector<UpdateMetrics> kept_;
   std::optional<UpdateMetrics> earlier_end_;
 };

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -68,26 +69,46 @@ std::vector<ArgumentRow> rollout_rows() {
   };
 }
 
-/// Settings of the call; the kind of the policy decides which others go together.
-Config call_of(const Arguments& arguments) {
+/// PATH of --policy run:PATH, else empty.
+std::string run_path(const Arguments& arguments) {
+  const std::string policy = arguments.text("policy");
+  return policy.starts_with(kRunPrefix) ? policy.substr(kRunPrefix.size()) : "";
+}
+
+/// The run or file that --policy names, if any. Read before the settings of the call, which are
+/// checked against its environment.
+std::optional<PolicySource> source_of(const Arguments& arguments) {
+  const std::string path = run_path(arguments);
+  if (path.empty()) return std::nullopt;
+  Config fallback = arguments.defaults();
+  const char* const name = "activation";
+  if (arguments.given(name)) {
+    set_option(fallback, *find_option(name), arguments.text(name), arguments.origin(name));
+  }
+  return load_policy(path, fallback);
+}
+
+/// Settings of the call; the policy decides which others go together.
+Config call_of(const Arguments& arguments, const std::optional<PolicySource>& source) {
+  if (source && !arguments.given("env")) return arguments.config({{"env", source->config.env}});
   if (arguments.text("policy") != "linear") return arguments.config();
   return arguments.config({{"policy", "linear"}});
 }
 
 /// An engine with the policy that --policy names.
-Engine make_engine(Config config, const Arguments& arguments) {
+Engine make_engine(Config config, const std::optional<PolicySource>& source,
+                   const Arguments& arguments) {
   const std::string policy = arguments.text("policy");
   const Origin origin = arguments.origin("policy");
-  if (policy.starts_with(kRunPrefix) && policy != kRunPrefix) {
-    const std::string path = policy.substr(kRunPrefix.size());
-    const PolicySource source = load_policy(path, config);
-    require_agreement(arguments, config, source, path);
-    config.env = source.config.env;
-    config.policy = source.config.policy;
-    config.hidden = source.config.hidden;
-    config.activation = source.config.activation;
+  if (source) {
+    require_agreement(arguments, config, *source, run_path(arguments));
+    config.env = source->config.env;
+    config.policy = source->config.policy;
+    config.hidden = source->config.hidden;
+    config.activation = source->config.activation;
+    set_game_of_run(arguments, source->config, config);
     Engine engine(config);
-    engine.set_policy(source.tensors);
+    engine.set_policy(source->tensors);
     return engine;
   }
   const std::string_view kind = kPolicies[parse_choice(one_of(kPolicies), policy, origin)];
@@ -136,12 +157,13 @@ RolloutOptions rollout_options(const Arguments& arguments) {
 }
 
 int run_rollout(const Arguments& arguments) {
-  const Config config = call_of(arguments);
+  const std::optional<PolicySource> source = source_of(arguments);
+  const Config config = call_of(arguments, source);
   const std::string policy = arguments.text("policy"), mode = arguments.text("mode");
   const std::string file = arguments.text("save");
   const RolloutOptions options = rollout_options(arguments);
   note_device(config);
-  Engine engine = make_engine(config, arguments);
+  Engine engine = make_engine(config, source, arguments);
   const RolloutResult result = engine.rollout(options);
   const json record =
       record_of("rollout", arguments, engine.config(),
@@ -184,7 +206,9 @@ int run_rollout(const Arguments& arguments) {
 }
 
 std::string rollout_epilogue() {
-  return "--save: obs [T + 1, N, O], of which the last is behind the last step; action, reward,\n"
+  return "--policy run:PATH: --noops, --frame-skip and --repeat-action-probability are as in the\n"
+         "run unless given.\n"
+         "--save: obs [T + 1, N, O], of which the last is behind the last step; action, reward,\n"
          "terminated, truncated [T, N] and logits [T, N, Z]. final_obs [E, O] holds what a step "
          "that\n"
          "ended an episode showed of it, where obs has the next start already:\n"

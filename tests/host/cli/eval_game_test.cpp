@@ -119,6 +119,26 @@ TEST_F(EvalGameTest, RolloutsOfBothPathsAreSavedAlike) {
   EXPECT_FALSE(pictures(dense) == pictures(saved({"dense", "--max-pool"})));
 }
 
+TEST_F(EvalGameTest, RolloutsAreThoseOfTheRunUnlessGiven) {
+  train({"--frame-skip", "8", "--repeat-action-probability", "0.5", "--noops", "7"});
+  const auto options = [&](const Words& more) {
+    Words words = {"rollout", "--policy", "run:r", "--envs", "2", "--steps", "4"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_json(words).at("record").at("options");
+  };
+  const auto expect_game = [](const json& got, const char* skip, const char* repeat,
+                              const char* noops) {
+    EXPECT_EQ(got.at("frame-skip"), skip);
+    EXPECT_EQ(got.at("repeat-action-probability"), repeat);
+    EXPECT_EQ(got.at("noops"), noops);
+  };
+  expect_game(options({}), "8", "0.5", "7");
+  expect_game(options({"--frame-skip", "2-4"}), "2-4", "0.5", "7");
+  expect_game(options({"--repeat-action-probability", "0", "--noops", "3"}), "8", "0.0", "3");
+  expect_game(options({"pong", "--noops", "3"}), "8", "0.5", "3");
+  EXPECT_THAT(error({"rollout", "cartpole", "--policy", "run:r"}, 2), HasSubstr("pong of r"));
+}
+
 TEST_F(EvalGameTest, WhatTablesCannotDoIsRefused) {
   train();
   const auto tables = HasSubstr(

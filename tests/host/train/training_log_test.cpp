@@ -2,8 +2,10 @@
 // taught nothing, and whose time it is. The backend plays back what the test wants.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <cmath>
+#include <csignal>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -64,6 +66,32 @@ TEST_F(TrainingLog, TheLastUpdateIsALogPointWhateverEndsTheRun) {
   };
   EXPECT_THROW(train(), NumericError);
   EXPECT_THAT(logged(), ElementsAre(6));
+}
+
+// The disk is full for the log alone: a checkpoint ahead of it would resume a run with a gap.
+TEST_F(TrainingLog, ALogThatCouldNotBeWrittenLeavesTheCheckpointBefore) {
+  rlimit old{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &old), 0);
+  const auto on_signal = ::signal(SIGXFSZ, SIG_IGN);
+  hooks.on_log = [&](const UpdateMetrics& m) {
+    const rlimit limit{10'000, old.rlim_max};
+    if (m.update == 20) {
+      EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+    }
+  };
+  config.updates = 200;
+  config.checkpoint_every = 10;
+  EXPECT_THROW(train(), IoError);
+  ::setrlimit(RLIMIT_FSIZE, &old);
+  ::signal(SIGXFSZ, on_signal);
+
+  const auto saved = trainer_json().at("update").get<std::int64_t>();
+  EXPECT_EQ(saved % 10, 0) << saved;
+  ASSERT_FALSE(logged().empty());
+  EXPECT_GE(logged().back(), saved) << "the checkpoint is ahead of its log";
+  hooks.on_log = {};
+  resume();
+  EXPECT_THAT(logged(), SizeIs(200));
 }
 
 TEST_F(TrainingLog, TheThresholdIsTestedAtTheEnd) {
