@@ -8,7 +8,7 @@
 
 namespace lockstep {
 
-/// Process exit codes; the table in README.md is the same.
+/// Process exit codes; the table in docs/exit-codes.md is the same.
 enum class ExitCode : int {
   kOk = 0,
   kRunFailure = 1,

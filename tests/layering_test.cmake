@@ -189,7 +189,7 @@ endmacro()
 
 file(GLOB_RECURSE files RELATIVE "${ROOT}"
      "${ROOT}/envs/*" "${ROOT}/kernels/*" "${ROOT}/host/*" "${ROOT}/tests/*" "${ROOT}/bench/*"
-     "${ROOT}/cmake/*" "${ROOT}/*.md" "${ROOT}/lockstep.sh" "${ROOT}/.ci/*")
+     "${ROOT}/cmake/*" "${ROOT}/*.md" "${ROOT}/docs/*.md" "${ROOT}/lockstep.sh" "${ROOT}/.ci/*")
 list(FILTER files EXCLUDE REGEX "^(build|runs|\\.[a-z]+env)/|__pycache__|\\.(npz|npy|safetensors)$")
 list(LENGTH files count)
 if(count LESS 20)
