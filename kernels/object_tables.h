@@ -1,8 +1,8 @@
 // Policies that see a picture as a sum of objects: definitions shared by every backend.
 //
-// The network is z = sum_j w2_j rho(h_j), h = W1 (frame_t - frame_{t-1}), without biases, rho =
+// The network is z = sum_j w2_j rho(h_j), h = W1 (picture_t - picture_{t-1}), no biases, rho =
 // ReLU or leaky ReLU, p(action 1) = 1 / (1 + exp(-z)). The world names k rows of a table whose
-// pixels, disjoint, are the frame's, and table row r holds the sum of W1 over the pixels of row r,
+// pixels, disjoint, are the picture, and table row r holds the sum of W1 over the pixels of row r,
 // so that
 //
 //     phi_t = (T[r_0] + T[r_1]) + T[r_2] ...      h_t = phi_t - phi_{t-1}, 0 in an episode's first
