@@ -121,6 +121,7 @@ int measure(const BenchOptions& options) {
   const bool has_cuda = (options.emulated || !cuda_is_emulated()) && !cuda_context().empty();
   if (has_cuda) check_cuda_correctness();
   register_rollouts(options.sizes);
+  register_step_calls();
   register_training(options.sizes);
   register_learning(options.sizes);
   register_pong(options.sizes);

@@ -11,6 +11,7 @@
 namespace lockstep::bench {
 
 void register_rollouts(const Sizes& sizes);  // rollout_bench.cpp
+void register_step_calls();                  // step_bench.cpp
 void register_training(const Sizes& sizes);  // training_bench.cpp
 void register_kernels(const Sizes& sizes);   // kernels_bench.cpp
 void register_learning(const Sizes& sizes);  // learning_bench.cpp

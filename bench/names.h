@@ -27,6 +27,7 @@ struct Sizes {
 namespace op {
 inline constexpr const char* kEnvironment = "env_random";
 inline constexpr const char* kPolicy = "env_policy";
+inline constexpr const char* kStepCall = "engine_step";
 inline constexpr const char* kTraining = "train_step";
 inline constexpr const char* kRecompute = "train_step_recompute";
 inline constexpr const char* kLaunchOverhead = "launch_overhead";

@@ -25,6 +25,27 @@ void require_standard_floats() {
       "for fast mathematics?): results would be others");
 }
 
+/// Errors: InvalidArgument that names the first environment whose action there is not, or whose
+/// episode has ended where that counts. Looks for it only where there is one: a step is short.
+void require_steppable(const Stepper& s, const std::uint8_t* actions, int num_actions,
+                       bool none_ended) {
+  unsigned wrong = 0;
+#pragma omp simd reduction(| : wrong)
+  for (std::int64_t i = 0; i < s.N; ++i) wrong |= actions[i] >= num_actions ? 1u : 0u;
+  if (none_ended) {
+    for (std::int64_t i = 0; i < s.N; ++i) wrong |= s.ended[i];
+  }
+  if (wrong == 0) return;
+  for (std::int64_t i = 0; i < s.N; ++i) {
+    require(actions[i] < num_actions, "step: action " + std::to_string(actions[i]) +
+                                          " of environment " + std::to_string(i) +
+                                          " is not in [0, " + std::to_string(num_actions) + ")");
+    require(!none_ended || s.ended[i] == 0,
+            "step: the episode of environment " + std::to_string(i) +
+                " has ended; reset it first (automatic reset is disabled)");
+  }
+}
+
 }  // namespace
 
 Engine::Engine(const Config& config) {
@@ -59,46 +80,37 @@ std::span<const float> Engine::reset(std::span<const std::uint8_t> mask) {
   }
   e.backend->step(s.buffers(e.config.seed, {.reset_only = true, .same_step = false}));
   for (std::int64_t i = 0; i < s.N; ++i) s.ended[i] = s.reset[i] != 0 ? 0 : s.ended[i];
-  s.to_rows(s.obs, s.obs_rows);
   s.started = true;
-  return s.obs_rows;
+  return s.rows(s.obs);
 }
 
 StepView Engine::step(std::span<const std::uint8_t> actions) {
   Impl& e = *impl_;
   require(e.stepper != nullptr && e.stepper->started, "step: call reset() first");
   Stepper& s = *e.stepper;
-  require(static_cast<std::int64_t>(actions.size()) == s.N,
-          "step: " + std::to_string(actions.size()) + " actions given, expected " +
-              std::to_string(s.N));
-  for (std::int64_t i = 0; i < s.N; ++i) {
-    const std::uint8_t action = actions[static_cast<std::size_t>(i)];
-    require(action < e.facts.num_actions,
-            "step: action " + std::to_string(action) + " of environment " + std::to_string(i) +
-                " is not in [0, " + std::to_string(e.facts.num_actions) + ")");
-    require(e.autoreset != AutoresetMode::kDisabled || s.ended[i] == 0,
-            "step: the episode of environment " + std::to_string(i) +
-                " has ended; reset it first (automatic reset is disabled)");
+  const auto n = static_cast<std::size_t>(s.N);
+  if (actions.size() != n) {
+    throw InvalidArgument("step: " + std::to_string(actions.size()) + " actions given, expected " +
+                          std::to_string(n));
   }
   const bool restarts = e.autoreset != AutoresetMode::kDisabled;
+  require_steppable(s, actions.data(), e.facts.num_actions, !restarts);
+  const std::uint8_t restarted = restarts ? 1 : 0;
+  std::uint8_t *action = s.action.data(), *reset = s.reset.data();
+  const std::uint8_t *wanted = actions.data(), *ended = s.ended.data();
+#pragma omp simd
   for (std::int64_t i = 0; i < s.N; ++i) {
-    s.action[i] = actions[static_cast<std::size_t>(i)];
-    s.reset[i] = restarts ? s.ended[i] : 0;
+    action[i] = wanted[i];
+    reset[i] = static_cast<std::uint8_t>(ended[i] & restarted);
   }
   const bool same_step = e.autoreset == AutoresetMode::kSameStep;
   e.backend->step(s.buffers(e.config.seed, {.reset_only = false, .same_step = same_step}));
-  for (std::int64_t i = 0; i < s.N; ++i) {
-    s.ended[i] = same_step ? 0 : s.terminated[i] | s.truncated[i];
-  }
-  const auto n = static_cast<std::size_t>(s.N);
-  s.to_rows(s.obs, s.obs_rows);
-  StepView view{
-      s.obs_rows, {s.reward.data(), n}, {s.terminated.data(), n}, {s.truncated.data(), n}, {}};
-  if (same_step) {
-    s.to_rows(s.final_obs, s.final_rows);
-    view.final_obs = s.final_rows;
-  }
-  return view;
+  s.note_ends(same_step);
+  return {s.rows(s.obs),
+          {s.reward.data(), n},
+          {s.terminated.data(), n},
+          {s.truncated.data(), n},
+          same_step ? s.rows(s.final_obs) : std::span<const float>()};
 }
 
 TrainResult Engine::train(const TrainHooks& hooks) {

@@ -17,8 +17,7 @@ inline constexpr std::uint32_t kSteppingEpoch = kEvaluationEpoch - 1;
 /// Buffers of reset() and step().
 struct Stepper {
   Stepper(const EnvironmentFacts& facts, std::int64_t envs)
-      : pictures(facts.tables != nullptr),
-        N(envs),
+      : N(envs),
         O(facts.observation_size),
         groups((envs + kGroup - 1) / kGroup),
         state(groups * facts.state_size * kGroup),
@@ -31,16 +30,29 @@ struct Stepper {
         final_obs(groups * O * kGroup),
         reward(groups * kGroup),
         terminated(groups * kGroup),
-        truncated(groups * kGroup),
-        obs_rows(static_cast<std::size_t>(N * O)),
-        final_rows(static_cast<std::size_t>(N * O)) {
+        truncated(groups * kGroup) {
     state.zero();
+    final_obs.zero();  // nothing is written to it but in the mode kSameStep
     steps.zero();
     action.zero();
     for (std::int64_t i = 0; i < groups * kGroup; ++i) {
       number[i] = ~0u;  // the first reset starts episode 0
       ended[i] = 0;
     }
+  }
+
+  /// The rows of the environments there are.
+  std::span<const float> rows(const Buffer<float>& all) const {
+    return {all.data(), static_cast<std::size_t>(N * O)};
+  }
+
+  /// Remembers whose episode has ended and is not restarted yet.
+  void note_ends(bool same_step) {
+    const std::uint8_t kept = same_step ? 0 : 1;
+    std::uint8_t* to = ended.data();
+    const std::uint8_t *a = terminated.data(), *b = truncated.data();
+#pragma omp simd
+    for (std::int64_t i = 0; i < N; ++i) to[i] = static_cast<std::uint8_t>((a[i] | b[i]) & kept);
   }
 
   struct How {
@@ -63,20 +75,6 @@ struct Stepper {
             truncated.data()};
   }
 
-  void to_rows(const Buffer<float>& groups_first, std::vector<float>& rows) const {
-    if (pictures) {  // they are rows already
-      std::copy_n(groups_first.data(), N * O, rows.data());
-      return;
-    }
-    for (std::int64_t i = 0; i < N; ++i) {
-      for (std::int64_t o = 0; o < O; ++o) {
-        rows[static_cast<std::size_t>(i * O + o)] =
-            groups_first[(i / kGroup * O + o) * kGroup + i % kGroup];
-      }
-    }
-  }
-
-  bool pictures;
   std::int64_t N, O, groups;
   Buffer<float> state;
   Buffer<std::int32_t> steps;
@@ -84,7 +82,6 @@ struct Stepper {
   Buffer<std::uint8_t> action, reset, ended;
   Buffer<float> obs, final_obs, reward;
   Buffer<std::uint8_t> terminated, truncated;
-  std::vector<float> obs_rows, final_rows;
   bool started = false;
 };
 

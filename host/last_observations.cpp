@@ -36,7 +36,8 @@ class Repetition {
   /// Appends environment i's observation.
   template <class T>
   void append(std::int64_t i, std::vector<T>& to) const {
-    for (std::int64_t o = 0; o < stepper_.O; ++o) to.push_back(static_cast<T>(value(i, o)));
+    const float* row = stepper_.obs.data() + i * stepper_.O;
+    for (std::int64_t o = 0; o < stepper_.O; ++o) to.push_back(static_cast<T>(row[o]));
   }
 
  private:
@@ -44,10 +45,6 @@ class Repetition {
     StepBuffers buffers = stepper_.buffers(stream_.seed, how);
     buffers.stream = stream_;
     backend_->step(buffers);
-  }
-  float value(std::int64_t i, std::int64_t o) const {
-    return stepper_.pictures ? stepper_.obs[i * stepper_.O + o]
-                             : stepper_.obs[(i / kGroup * stepper_.O + o) * kGroup + i % kGroup];
   }
 
   Backend* backend_;

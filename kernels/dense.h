@@ -15,14 +15,6 @@ inline constexpr int kMaxActions = 64;  // the same bound as concept Env's
 
 enum class DenseActivation : std::uint8_t { kNone, kRelu, kLeakyRelu };
 
-/// Observations from groups to the rows of a matrix.
-struct GatherArgs {
-  std::int64_t num_envs;  // N
-  std::int32_t O;
-  const float* obs;  // [G][O][16]
-  float* rows;       // [N][O] out
-};
-
 /// Bias and activation of a layer's products, in place.
 struct BiasArgs {
   std::int64_t rows;  // N
@@ -61,12 +53,6 @@ struct TallyArgs {
   std::int32_t* length;            // [N] steps of finished episodes
   std::int32_t* episodes;          // [N] episodes finished
 };
-
-/// One observation of one environment, from its group to its row.
-LS_HD void gather_item(const GatherArgs& args, std::int64_t env) {
-  const float* from = args.obs + env / kGroup * args.O * kGroup + env % kGroup;
-  for (int o = 0; o < args.O; ++o) args.rows[env * args.O + o] = from[std::int64_t{o} * kGroup];
-}
 
 /// A unit's value from its product with the weights.
 ///

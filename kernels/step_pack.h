@@ -19,6 +19,16 @@ LS_HD void store_mask(std::uint8_t* to, typename Lanes<F>::M mask) {
   for (int i = 0; i < Lanes<F>::W; ++i) to[i] = static_cast<std::uint8_t>((bits >> i) & 1u);
 }
 
+/// to: [W][kFields].
+template <class F, int kFields>
+LS_HD void store_rows(float* to, const F (&field)[kFields]) {
+  float lanes[kFields][Lanes<F>::W];
+  for (int i = 0; i < kFields; ++i) store(lanes[i], field[i]);
+  for (int w = 0; w < Lanes<F>::W; ++w) {
+    for (int i = 0; i < kFields; ++i) to[w * kFields + i] = lanes[i][w];
+  }
+}
+
 /// Steps lanes [lane, lane + W) of a group with the caller's actions; marked lanes start a new
 /// episode instead, with the state the rollout of this stream would draw for it.
 ///
@@ -54,15 +64,17 @@ LS_HD void step_pack(const StepBuffers& args, std::int64_t group, int lane) {
   episode.steps = select(before.alive, episode.steps, before.steps);
 
   F obs[O];
-  E::template observe<F>(episode.state, obs);
-  for (int o = 0; o < O; ++o) store(args.final_obs + (group * O + o) * kGroup + lane, obs[o]);
+  if (args.same_step && args.final_obs != nullptr) {
+    E::template observe<F>(episode.state, obs);
+    store_rows(args.final_obs + first * O, obs);
+  }
   const M again = args.same_step ? restart_now | out.ended : restart_now;
   if (any(again)) {
     restart<E, F>(episode, again, start_state<E, F>(args.stream, env, episode.number + U(1u)));
   }
 
   E::template observe<F>(episode.state, obs);
-  for (int o = 0; o < O; ++o) store(args.obs + (group * O + o) * kGroup + lane, obs[o]);
+  store_rows(args.obs + first * O, obs);
   E::template save<F>(episode.state, saved);
   for (int s = 0; s < S; ++s) store(state + s * kGroup, saved[s]);
   store(args.steps + first, episode.steps);

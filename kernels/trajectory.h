@@ -147,8 +147,8 @@ struct StepBuffers {
   const std::uint8_t* reset;   // [16 G] 1: start a new episode instead of stepping
   bool reset_only;             // step nothing, only reset
   bool same_step;              // restart ended environments at once
-  float* obs;                  // [G][O][16] after the step (and restart)
-  float* final_obs;            // [G][O][16] before a same-step restart
+  float* obs;                  // [16 G][O] after the step (and restart)
+  float* final_obs;            // [16 G][O] before a same-step restart; null: not wanted
   float* reward;               // [16 G]
   std::uint8_t* terminated;    // [16 G]
   std::uint8_t* truncated;     // [16 G]

@@ -90,7 +90,6 @@ void CpuDense::start(const PlayRequest& request) {
   state_ = Buffer<float>(lanes * facts_.state_size);
   state_.zero();
   obs_ = Buffer<float>(lanes * O);
-  final_obs_ = Buffer<float>(ops_ != nullptr ? lanes * O : 0);
   for (auto* b : {&reward_, &running_score_, &score_}) *b = Buffer<float>(lanes);
   for (auto* b : {&steps_, &running_steps_, &length_, &episodes_}) *b = Buffer<std::int32_t>(lanes);
   for (auto* b : {&action_, &reset_, &terminated_, &truncated_}) *b = Buffer<std::uint8_t>(lanes);
@@ -110,7 +109,7 @@ void CpuDense::start(const PlayRequest& request) {
            true,
            false,
            obs_.data(),
-           ops_ != nullptr ? final_obs_.data() : nullptr,
+           nullptr,
            reward_.data(),
            terminated_.data(),
            truncated_.data()};
@@ -148,12 +147,7 @@ void CpuDense::play_tile(std::int64_t tile, std::int32_t t, int thread) {
   if (request_.episodic && std::all_of(done + first, done + end, [](int n) { return n > 0; })) {
     return;  // nobody looks at what comes after
   }
-  if (ops_ == nullptr) {  // pictures are rows already
-    std::copy(obs_.data() + first * O, obs_.data() + end * O, rows_.data() + first * O);
-  } else {
-    const GatherArgs gather{request_.num_envs, O, obs_.data(), rows_.data()};
-    for (std::int64_t i = first; i < end; ++i) gather_item(gather, i);
-  }
+  std::copy(obs_.data() + first * O, obs_.data() + end * O, rows_.data() + first * O);
   run_layers(rows_.data() + first * O, logits_.data() + first * Z, thread);
   const SampleArgs sample{request_.stream,
                           request_.num_envs,

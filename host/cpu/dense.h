@@ -46,7 +46,7 @@ class CpuDense : public DenseDevice {
   StepBuffers step_{};
   TallyArgs tally_{};
   Buffer<float> rows_, logits_;  // [tiles][tile][O], [Z]
-  Buffer<float> state_, obs_, final_obs_, reward_, running_score_, score_;
+  Buffer<float> state_, obs_, reward_, running_score_, score_;
   Buffer<std::int32_t> steps_, running_steps_, length_, episodes_;
   Buffer<std::uint32_t> number_;
   Buffer<std::uint8_t> action_, reset_, terminated_, truncated_;

@@ -137,7 +137,6 @@ void CudaDense::place_rollout(Arena& arena) {
   arena.place(step_.number, lanes);
   arena.place(reset_, lanes);
   arena.place(step_.obs, lanes * O);
-  arena.place(step_.final_obs, lanes * O);
   arena.place(step_.reward, lanes);
   arena.place(step_.terminated, lanes);
   arena.place(step_.truncated, lanes);
@@ -181,9 +180,9 @@ void CudaDense::start(const PlayRequest& request) {
 void CudaDense::step(std::int32_t t) {
   const auto& dense = cuda::dense_operations;
   const std::int64_t N = request_.num_envs;
-  cuda_check(dense.gather({N, facts_.observation_size, step_.obs, rows_}, cuda::kDenseBlock,
-                          stream_.get()),
-             "launching the observations");
+  const auto bytes = static_cast<std::size_t>(N * facts_.observation_size) * sizeof(float);
+  cuda_check(cudaMemcpyAsync(rows_, step_.obs, bytes, cudaMemcpyDeviceToDevice, stream_.get()),
+             "copying the observations");
   run_layers(rows_, logits_, N);
   const SampleArgs sample{request_.stream,
                           N,

@@ -162,7 +162,7 @@ void CudaBackend::step(const StepBuffers& buffers) {
   copy_values(buffers.steps, mirror.steps, lanes);
   copy_values(buffers.number, mirror.number, lanes);
   copy_values(buffers.obs, mirror.obs, lanes * O);
-  copy_values(buffers.final_obs, mirror.final_obs, lanes * O);
+  if (buffers.same_step) copy_values(buffers.final_obs, mirror.final_obs, lanes * O);
   copy_values(buffers.reward, mirror.reward, lanes);
   copy_values(buffers.terminated, mirror.terminated, lanes);
   copy_values(buffers.truncated, mirror.truncated, lanes);

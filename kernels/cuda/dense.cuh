@@ -1,12 +1,12 @@
-// What stands around the matrix products of the dense path: observations to rows, bias and
-// activation, books of the episodes. The products are cuBLAS's; the choice of the action, with the
+// What stands around the matrix products of the dense path: bias and activation, books of the
+// episodes. The products are cuBLAS's; the choice of the action, with the
 // last layer's bias, is sample.cuh.
 //
 // Fused: bias and activation of a layer, one pass over its values. Not fused: the products, which
 // would want kernels of our own, and the layers with each other; the fused rollout of rollout.cuh
-// is that. Mapping: gather and tally a thread per environment; bias a thread per column, so that
+// is that. Mapping: tally a thread per environment; bias a thread per column, so that
 // its bias is loaded once, walking rows: a warp's 32 columns of a row are one 128-byte line.
-// Per environment and step: gather reads and writes 4 O bytes, bias 4 H each, tally reads 6 and
+// Per environment and step: bias reads and writes 4 H bytes, tally reads 6 and
 // updates at most 20. Limiter: bandwidth, and for small batches the launches.
 #pragma once
 
@@ -14,12 +14,6 @@
 #include "kernels/cuda/warp.cuh"
 
 namespace lockstep::cuda {
-
-// budget: gather_kernel registers<=32 spills<=0
-static LS_KERNEL(kDenseBlock) gather_kernel(const __grid_constant__ GatherArgs args) {
-  const std::int64_t env = thread_in_grid();
-  if (env < args.num_envs) gather_item(args, env);
-}
 
 /// `columns`, a power of two, divides the block: threads of a block are [rows][columns].
 // budget: bias_kernel registers<=32 spills<=0
@@ -46,11 +40,6 @@ static LS_KERNEL(kDenseBlock) tally_kernel(const __grid_constant__ TallyArgs arg
 /// Blocks that hold a thread for each of `count` items.
 inline dim3 blocks_for(std::int64_t count, int block) {
   return dim3(static_cast<unsigned>((count + block - 1) / block));
-}
-
-inline cudaError_t gather(const GatherArgs& args, int block, cudaStream_t stream) {
-  return launch("gather", gather_kernel, blocks_for(args.num_envs, block), dim3(unsigned(block)), 0,
-                stream, args);
 }
 
 inline cudaError_t bias(const BiasArgs& args, int block, cudaStream_t stream) {

@@ -16,7 +16,6 @@ inline constexpr int kDenseBlock = 256;  // threads of a block, at most and usua
 /// Launchers return the error of the launch, cudaSuccess if none. `block`: threads of a block, a
 /// multiple of 32, at most kDenseBlock; it changes speed, never results.
 struct DenseOperations {
-  cudaError_t (*gather)(const GatherArgs& args, int block, cudaStream_t);
   cudaError_t (*bias)(const BiasArgs& args, int block, cudaStream_t);
   cudaError_t (*sample)(const SampleArgs& args, int block, cudaStream_t);
   cudaError_t (*tally)(const TallyArgs& args, int block, cudaStream_t);

@@ -17,12 +17,12 @@ namespace cuemu_test {
 using lockstep::cuda::launch;
 
 /// out[i] = in[i] + add
-LS_KERNEL(1024) add_kernel(const int* in, int* out, int add, int n) {
+static LS_KERNEL(1024) add_kernel(const int* in, int* out, int add, int n) {
   const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
   if (i < n) out[i] = in[i] + add;
 }
 
-LS_KERNEL(1024) set_kernel(int* out, int value) { *out = value; }
+static LS_KERNEL(1024) set_kernel(int* out, int value) { *out = value; }
 
 inline cudaError_t set_on(cudaStream_t stream, int* out, int value) {
   return launch("set", set_kernel, dim3(1), dim3(1), 0, stream, out, value);

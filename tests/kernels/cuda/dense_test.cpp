@@ -25,29 +25,6 @@ std::vector<float> random_values(std::int64_t count, std::uint64_t seed) {
   return values;
 }
 
-TEST(CudaDenseTest, GathersEveryObservationIntoItsRow) {
-  for (const std::int64_t N : kSizes) {
-    for (const int O : {1, 2, 4, 15}) {
-      const std::int64_t lanes = (N + kGroup - 1) / kGroup * kGroup;
-      const auto obs = random_values(lanes * O, 1);
-      std::vector<float> want(static_cast<std::size_t>(N * O));
-      for (std::int64_t i = 0; i < N; ++i) {
-        for (int o = 0; o < O; ++o) {
-          want[static_cast<std::size_t>(i * O + o)] =
-              obs[static_cast<std::size_t>((i / 16 * O + o) * 16 + i % 16)];
-        }
-      }
-      for (const int block : kBlocks) {
-        const CudaArray<float> from(obs);
-        const CudaArray<float> rows(std::vector<float>(want.size(), -9.0f));
-        ASSERT_EQ(cuda::gather({N, O, from.data(), rows.data()}, block, nullptr), cudaSuccess);
-        wait_for_device();
-        ASSERT_EQ(rows.download(), want) << "N " << N << ", O " << O << ", block " << block;
-      }
-    }
-  }
-}
-
 TEST(CudaDenseTest, AddsTheBiasOfTheColumnAndActivates) {
   for (const std::int64_t rows : {1, 7, 33, 1000}) {
     for (const int width : {1, 3, 32, 33, 128, 200, 300}) {
