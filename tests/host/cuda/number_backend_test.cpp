@@ -324,8 +324,8 @@ TEST(CudaBackend, CountsBytesOfMoreThanTwoToThe31Records) {
     const std::size_t at = message.find("wanted ");
     ASSERT_NE(at, std::string::npos) << message;
     const double bytes = std::stod(message.substr(at + 7));
-    // a step: logit and advantage, four bits; an environment: 125 episodes of 4 bytes, 16 bytes, and
-    // 120 that are saved between launches
+    // a step: logit and advantage, four bits; an environment: 125 episodes of 4 bytes, 16 bytes,
+    // and 120 that are saved between launches
     const double expected = std::ldexp(1000 * 8.5 + 125 * 4 + 16 + 120, 24);
     EXPECT_NEAR(bytes / expected, 1, 1e-3) << message;
   }
