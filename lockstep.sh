@@ -3,7 +3,7 @@
 #
 #   ./lockstep.sh train cartpole      any command of the program; see ./lockstep.sh --help
 #   ./lockstep.sh test [ctest args]   builds and runs the tests (labels slow, live and exhaustive only
-#                                     when asked for by -L; -L host/files/npy_test runs the cases of one file)
+#                                     when asked for by -L; -L '^host/files$' runs the tests of a folder)
 #   ./lockstep.sh bench [args]        builds and runs the benchmarks
 #   LS_CUDA_EMULATOR=1 ./lockstep.sh train cartpole --device cuda
 #                                     the CUDA kernels without a GPU, on the emulator of the tests

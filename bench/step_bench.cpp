@@ -1,5 +1,8 @@
 // Engine::step(): one call a step, with the caller's actions and observations as rows. A batch of
-// 64 is what a call costs, the larger ones what an environment costs.
+// 64 is what a call costs, the larger ones what an environment costs: sizes of their own, at most
+// 65,536 steps.
+#include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "bench/benches.h"

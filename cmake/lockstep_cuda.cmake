@@ -141,6 +141,8 @@ function(lockstep_cuda_plugin target parts)
   target_link_libraries(${target} PRIVATE ${parts})
   # defs: else what nobody defines is noticed when a program loads the plug-in; the sanitizers have
   # their symbols in the program
-  target_link_options(${target} PRIVATE -Wl,--exclude-libs,ALL -Wl,--gc-sections
-                                        $<$<NOT:$<BOOL:${LS_SANITIZE}>>:-Wl,-z,defs>)
+  target_link_options(${target} PRIVATE -Wl,--exclude-libs,ALL -Wl,--gc-sections)
+  if(NOT LS_SANITIZE)
+    target_link_options(${target} PRIVATE -Wl,-z,defs)
+  endif()
 endfunction()

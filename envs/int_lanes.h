@@ -1,6 +1,6 @@
 // Vocabulary of integer lanes: what envs/math.h is for floats. A formula is a template over an
 // integer type I: std::int32_t for the scalar version and a CUDA thread, or a SIMD pack of 16-bit
-// lanes that brings the same functions (kernels/cpu/pack16_*.h).
+// lanes that brings the same functions (kernels/cpu/lanes/pack16_*.h).
 //
 // Contract: every value fits in 16 bits with a sign, so that all of them agree. Counters that run
 // over go through low16(); nothing else may. Masks know & | and !, integers + - & | ^, << and

@@ -1,8 +1,8 @@
 // Arithmetic vocabulary for scalars, and exp, log, sin, cos built from it.
 //
 // Every formula of the project is a template over a number type F: float, double, or a SIMD pack
-// that brings the same vocabulary (kernels/cpu/pack_*.h). Only IEEE + - * / sqrt, written fma,
-// compares and integer operations are used, so all of them give the same bits (DESIGN.md, bit
+// that brings the same vocabulary (kernels/cpu/lanes/pack_*.h). Only IEEE + - * / sqrt, written
+// fma, compares and integer operations are used, so all of them give the same bits (DESIGN.md, bit
 // contract). Error bounds are in units in the last place (ulp) against the correctly rounded value
 // and are checked over every float by tests/envs/math_test.cpp.
 #pragma once

@@ -1,5 +1,6 @@
 // Every setting of a training run, one field per option. Names, ranges, defaults of the recipes and
-// help texts stand once, in the option table (host/options/options.cpp); this file is plain data.
+// help texts stand once, in the option table (host/options/option_table.cpp); this file is plain
+// data.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,7 @@ struct Config {
   std::uint64_t seed = 1;        // key of the counter-based generator
   std::int64_t horizon = 0;      // 0 = episodic; T > 0 = fixed T steps an update with autoreset
   std::string device = "auto";   // auto | cpu | cuda | cuda:N
-  std::int64_t threads = 0;      // 0 = as default_threads() (host/threads.h) counts
+  std::int64_t threads = 0;      // 0 = as default_threads() (host/backend/threads.h) counts
   GpuMapping mapping = GpuMapping::kAuto;  // of environments to threads of a GPU
   std::int64_t block_size = 0;             // threads of a block of a GPU; 0 = chosen
 

@@ -37,12 +37,15 @@ void require_steppable(const Stepper& s, const std::uint8_t* actions, int num_ac
   }
   if (wrong == 0) return;
   for (std::int64_t i = 0; i < s.N; ++i) {
-    require(actions[i] < num_actions, "step: action " + std::to_string(actions[i]) +
-                                          " of environment " + std::to_string(i) +
-                                          " is not in [0, " + std::to_string(num_actions) + ")");
-    require(!none_ended || s.ended[i] == 0,
-            "step: the episode of environment " + std::to_string(i) +
-                " has ended; reset it first (automatic reset is disabled)");
+    if (actions[i] >= num_actions) {
+      throw InvalidArgument("step: action " + std::to_string(actions[i]) + " of environment " +
+                            std::to_string(i) + " is not in [0, " + std::to_string(num_actions) +
+                            ")");
+    }
+    if (none_ended && s.ended[i] != 0) {
+      throw InvalidArgument("step: the episode of environment " + std::to_string(i) +
+                            " has ended; reset it first (automatic reset is disabled)");
+    }
   }
 }
 

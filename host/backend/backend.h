@@ -1,6 +1,6 @@
 // What the engine asks of a device. A backend owns the buffers and the training state; the host
 // talks to it in whole updates, so that a device can run many without a round trip.
-// Implementations: cpu_backend.h.
+// Implementations: number_backend.h and table_backend.h of host/cpu and host/cuda.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // The dense policy path: networks of any number of layers, their matrix products by a BLAS library,
 // rollouts one operation at a time over the whole batch. Beside the exact path, not in its place:
 // its logits agree with the exact ones up to rounding, and it repeats its own bits on one device
-// only. Devices: cpu_backend_dense.h (OpenBLAS), cuda_dense.h (cuBLAS).
+// only. Devices: host/cpu/dense.h (OpenBLAS), host/cuda/dense.h (cuBLAS).
 #pragma once
 
 #include <cstdint>

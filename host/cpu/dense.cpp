@@ -1,4 +1,4 @@
-// See cpu_backend_dense.h.
+// See dense.h.
 #include "host/cpu/dense.h"
 
 #include <algorithm>

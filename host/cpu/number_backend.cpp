@@ -1,4 +1,4 @@
-// Buffers, rollouts and the order of an update on the CPU; the learning half is cpu_learn.cpp.
+// Buffers, rollouts and the order of an update on the CPU; the learning half is number_learn.cpp.
 #include "host/cpu/number_backend.h"
 
 #include <algorithm>

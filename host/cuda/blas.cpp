@@ -1,4 +1,4 @@
-// See cuda_blas.h. The library is not linked: its functions are looked up by name. Against the
+// See blas.h. The library is not linked: its functions are looked up by name. Against the
 // emulator, whose cuBLAS is part of the program, they are taken as they are.
 #include "host/cuda/blas.h"
 

@@ -39,7 +39,7 @@ class CudaBlas {
 };
 
 /// The first library of these names that can be loaded, else one called `in_python` of a Python's
-/// packages (cuda_libraries.h), with the library of the same folder whose name ends in Lt.
+/// packages (libraries.h), with the library of the same folder whose name ends in Lt.
 /// Errors: DeviceUnavailable if there is none, with the last reason.
 void* load_library(std::initializer_list<const char*> names, const char* in_python);
 

@@ -1,4 +1,4 @@
-// See cuda_dense.h.
+// See dense.h.
 #include "host/cuda/dense.h"
 
 #include <algorithm>

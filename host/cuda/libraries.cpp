@@ -1,4 +1,4 @@
-// See cuda_libraries.h.
+// See libraries.h.
 #include "host/cuda/libraries.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// See cuda_buffers.h.
+// See memory.h.
 #include "host/cuda/memory.h"
 
 #include <cstring>

@@ -1,5 +1,5 @@
 // What the CUDA backend is before it computes: environment, launch shape. The update is
-// cuda_learn.cpp, play() and step() are cuda_play.cpp.
+// number_learn.cpp, play() and step() are number_play.cpp.
 #include "host/cuda/number_backend.h"
 
 #include <algorithm>

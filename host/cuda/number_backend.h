@@ -39,7 +39,7 @@ class CudaBackend : public CudaUpdates {
   std::vector<float> read_gradient();
 
  private:
-  // cuda_learn.cpp
+  // number_learn.cpp
   Frame make_frame() override;
   void place_arrays(Arena& arena) override;
   void finish_arrays() override;

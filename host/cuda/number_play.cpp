@@ -35,8 +35,8 @@ void for_each_field(const RecordShape& s, const Record<float>& to, const Record<
 
 /// The buffers of a step, what the device reads first, what it writes last. The state between them
 /// goes both ways.
-void place_step(Arena& arena, StepBuffers& b, std::int64_t lanes, int S, int O, std::int64_t& down,
-                std::int64_t& up) {
+void place_step(Arena& arena, StepBuffers& b, std::int64_t lanes, int S, int O, bool final_obs,
+                std::int64_t& down, std::int64_t& up) {
   std::uint8_t *action = nullptr, *reset = nullptr;
   arena.place(action, lanes);
   arena.place(reset, lanes);
@@ -48,7 +48,7 @@ void place_step(Arena& arena, StepBuffers& b, std::int64_t lanes, int S, int O, 
   arena.place(b.number, lanes);
   down = arena.bytes();
   arena.place(b.obs, lanes * O);
-  arena.place(b.final_obs, lanes * O);
+  arena.place(b.final_obs, final_obs ? lanes * O : 0);
   arena.place(b.reward, lanes);
   arena.place(b.terminated, lanes);
   arena.place(b.truncated, lanes);
@@ -126,17 +126,18 @@ void CudaBackend::step(const StepBuffers& buffers) {
   use_device();
   const int S = environment_->facts->state_size, O = environment_->facts->observation_size;
   const std::int64_t lanes = (buffers.num_envs + kGroup - 1) / kGroup * kGroup;
+  const bool wanted = buffers.same_step && buffers.final_obs != nullptr;
   StepBuffers device = buffers, mirror = buffers;
   std::int64_t down = 0, up = 0;
-  const std::int64_t bytes =
-      arena_bytes([&](Arena& counting) { place_step(counting, device, lanes, S, O, down, up); });
+  const std::int64_t bytes = arena_bytes(
+      [&](Arena& counting) { place_step(counting, device, lanes, S, O, wanted, down, up); });
   cuda::grow(step_memory_, bytes, [&](std::int64_t b) {
     return cuda::cleared_memory(b, "fewer --envs shrink it", stream_);
   });
   cuda::grow(step_mirror_, bytes, [](std::int64_t b) { return cuda::pinned_memory(b); });
   Arena device_arena(step_memory_.data()), mirror_arena(step_mirror_.data());
-  place_step(device_arena, device, lanes, S, O, down, up);
-  place_step(mirror_arena, mirror, lanes, S, O, down, up);
+  place_step(device_arena, device, lanes, S, O, wanted, down, up);
+  place_step(mirror_arena, mirror, lanes, S, O, wanted, down, up);
 
   copy_values(const_cast<std::uint8_t*>(mirror.action), buffers.action, lanes);
   copy_values(const_cast<std::uint8_t*>(mirror.reset), buffers.reset, lanes);
@@ -162,7 +163,7 @@ void CudaBackend::step(const StepBuffers& buffers) {
   copy_values(buffers.steps, mirror.steps, lanes);
   copy_values(buffers.number, mirror.number, lanes);
   copy_values(buffers.obs, mirror.obs, lanes * O);
-  if (buffers.same_step) copy_values(buffers.final_obs, mirror.final_obs, lanes * O);
+  if (wanted) copy_values(buffers.final_obs, mirror.final_obs, lanes * O);
   copy_values(buffers.reward, mirror.reward, lanes);
   copy_values(buffers.terminated, mirror.terminated, lanes);
   copy_values(buffers.truncated, mirror.truncated, lanes);

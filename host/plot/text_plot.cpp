@@ -1,4 +1,4 @@
-// Line plots and histograms as terminal text. Lines are drawn with braille characters, 2 x 4 dots a
+// Line plots as terminal text. Lines are drawn with braille characters, 2 x 4 dots a
 // cell; the threshold is a row of single dots at its exact height.
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,5 @@
 // The training loop: updates until a stopping rule holds, with logs, checkpoints and evaluations.
-// Knows no device (host/backend/backend.h) and no file format (checkpoint.h, metrics.h,
-// run_folder.h).
+// Knows no device (host/backend/backend.h) and no file format (host/files).
 #pragma once
 
 #include "host/backend/backend.h"

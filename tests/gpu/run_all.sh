@@ -180,7 +180,7 @@ part_build() {
   if [ $emulated = yes ]; then
     options+=(-DLS_CUDA=OFF -DLS_CUDA_EMULATOR=ON "-DLS_TEST_FILTER=^host/cli/cuda_device_test$")
     targets=(lockstep_cli lockstep_cuda_emulated lockstep_bench_emulated lockstep_ladder_emulated
-      cli_cuda_device_test)
+      host_cli_cuda_device_test)
   else
     options+=(-DLS_CUDA=ON -DLS_CUDA_EMULATOR=OFF -DLS_GPU_TESTS=ON -DCMAKE_CUDA_ARCHITECTURES=90-real
       "-DLS_TEST_FILTER=${LS_TEST_FILTER:-^gpu/}")

@@ -37,7 +37,7 @@ const Writer kWriters[] = {
     {"Rollout", {"rollout", "--envs", "4", "--steps", "9", "--device", "cpu", "--save"}},
     {"Replay", {"replay", "cartpole", "--actions", "a.npy", "--save"}},
     {"Plot", {"plot", "r", "--svg"}},
-#ifdef LS_TEST_FILMS
+#ifdef LS_HAVE_CGIF
     {"Gif", {"render", "r", "--frames", "3", "--device", "cpu", "--gif"}},
 #endif
 };

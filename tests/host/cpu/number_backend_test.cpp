@@ -1,6 +1,6 @@
 // Tests for host/cpu/number_backend.h: what an update reports, what it leaves alone, what it does
 // on errors, and that it allocates nothing. Bits across instruction sets and threads:
-// tests/parity/; gradients and estimators: cpu_gradient_test.cpp, estimate_test.cpp.
+// tests/parity/; gradients and estimators: gradient_test.cpp, estimate_test.cpp.
 #include "host/cpu/number_backend.h"
 
 #include <gmock/gmock.h>

@@ -1,5 +1,5 @@
 // Tests of what a CUDA backend tells of finished episodes: the sums and lists of the CPU, whatever
-// their number is. What that takes: cuda_episodes_test.cpp.
+// their number is. What that takes: episodes_test.cpp.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

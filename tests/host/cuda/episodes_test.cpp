@@ -1,5 +1,5 @@
 // Tests of what it takes to tell of finished episodes, on the emulator: the memory of their log,
-// and what is copied and waited for. What is told of them: cuda_episode_lists_test.cpp.
+// and what is copied and waited for. What is told of them: episode_lists_test.cpp.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

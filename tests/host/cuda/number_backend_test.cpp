@@ -1,6 +1,6 @@
 // Tests for host/cuda/number_backend.h on the emulator: what it computes has the CPU's bits,
 // whatever the mapping and the batching; it waits for the device once a batch; and what stops it
-// stops the CPU with the same words. All settings against each other: cuda_parity_test.cpp.
+// stops the CPU with the same words. All settings against each other: parity_test.cpp.
 #include "host/cuda/number_backend.h"
 
 #include <gmock/gmock.h>
