@@ -24,7 +24,9 @@ fi
 launcher=()
 if command -v ccache >/dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
 mkdir -p "$build/findings"
-if ! { cmake --preset fuzz "${launcher[@]}" &&
+# once: what changes later is seen by the build itself, but for the preset
+if [ "$build/build.ninja" -ot CMakePresets.json ]; then rm -f "$build/build.ninja"; fi
+if ! { { [ -e "$build/build.ninja" ] || cmake --preset fuzz "${launcher[@]}"; } &&
   cmake --build "$build" --target "${targets[@]/#/fuzz_}"; } >"$build/build.log" 2>&1; then
   tail -n 40 "$build/build.log"
   exit 2
