@@ -6,13 +6,21 @@
 
 namespace lockstep {
 
-/// Facts about this build and machine, for `lockstep info`.
-struct BuildInfo {
+/// Facts about this build and the instruction set it chose; costs nothing to ask.
+struct Build {
   std::string version, commit, compiler, build_type;
-  std::string isa;                    // instruction set chosen: scalar, avx2 or avx512
-  std::vector<std::string> backends;  // e.g. {"cpu"}
-  int threads = 1;                    // cores available
+  std::string isa;  // scalar, avx2 or avx512
 };
+Build this_build();
+
+/// The same with what this machine offers, for `lockstep info`.
+struct BuildInfo : Build {
+  /// Where it can compute: "cpu", and "cuda", or "cuda (emulated)", if there is a plug-in that
+  /// loads, with devices or without.
+  std::vector<std::string> backends;
+  int threads = 1;  // cores available
+};
+/// Loads the CUDA plug-in, once a process.
 BuildInfo build_info();
 
 }  // namespace lockstep

@@ -1,6 +1,6 @@
 // Every setting of a training run, one field per option. Names, ranges, defaults of the recipes and
 // help texts stand once, in the option table (host/options/option_table.cpp); this file is plain
-// data.
+// data. What only a call of the program has is beside it: host/options/program_options.h.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +21,11 @@ enum class StdKind { kPopulation, kSample };
 enum class Baseline { kNone, kBatchMean, kTimeMean, kRunningMean };
 enum class Store { kLogits, kRecompute };
 enum class GpuMapping { kAuto, kThread, kLanes8 };
+
+/// Frames of a step of a game: `first`, or a number from first..last drawn for each step.
+struct FrameSkip {
+  std::int32_t first = 4, last = 4;
+};
 
 struct Config {
   // what is trained
@@ -44,7 +49,7 @@ struct Config {
   std::int64_t extra_updates = 0;  // updates after the threshold was reached
 
   // game: environments of frames alone, such as pong
-  std::string frame_skip = "4";            // frames a step, or "2-4": drawn for each step
+  FrameSkip frame_skip;                    // as text "4", or "2-4"
   double repeat_action_probability = 0.0;  // that a frame repeats the action before ("sticky")
   bool max_pool = false;                   // observe the maximum of the last two frames
   std::int64_t noops = 0;                  // an episode starts with 0..noops frames without action
@@ -91,14 +96,6 @@ struct Config {
   std::int64_t log_every = 1;         // updates
   std::int64_t eval_every = 0;        // updates; 0 = never
   std::int64_t eval_episodes = 100;
-
-  // this call only; the library's training loop reads none of them
-  std::string seeds;          // "A..B": train every seed of the range; empty = `seed` alone
-  std::string config;         // TOML file the settings were read from
-  bool print_config = false;  // print the settings instead of training
-  bool json = false;
-  bool quiet = false;
-  std::int64_t print_every = 0;  // updates; 0 = by time
 };
 
 }  // namespace lockstep

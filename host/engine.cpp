@@ -126,12 +126,7 @@ TrainResult Engine::train(const TrainHooks& hooks) {
   initial.second_moment.assign(e.parameters.size(), 0.0f);
   RunRecord program;
   if (hooks.write_files) {
-    const BuildInfo build = build_info();
-    program.version = build.version;
-    program.commit = build.commit;
-    program.compiler = build.compiler;
-    program.build_type = build.build_type;
-    program.isa = build.isa;
+    program.build = this_build();
     program.fingerprint = fingerprint();
   }
   TrainResult result = run_training(*e.backend, e.config, e.environment, initial, hooks, program);

@@ -21,7 +21,6 @@ enum class ExitCode : int {
   kPeerLost = 8,
   kOutOfMemory = 9,
   kDeviceLost = 10,
-  kSkipped = 77,
   kInterrupted = 130,
   kTerminated = 143,
 };

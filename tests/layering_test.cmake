@@ -93,7 +93,8 @@ set(HIDDEN
     "^host/(options|files|backend|train)/|^host/engine(_impl)?[.]h$|what the engine is made of does not know it"
     "^host/options/|^host/(train|cpu|cuda|cli|plot)/|options know no device and no training"
     "^host/files/|^host/(options|train|backend|cpu|cuda|cli)/|files know formats alone"
-    "^host/backend/|^host/(train|cpu|cuda|cli|plot)/|what devices share knows none of them"
+    "^host/backend/|^host/(options|train|cpu|cuda|cli|plot)/|what devices share knows none of them"
+    "^host/text[.]|^host/[a-z]+/|pieces of text know nothing else"
     "^host/plot/|^host/[a-z]+/|plots know nothing else"
     "^host/cpu/|^(host|kernels)/cuda/|the CPU does not see CUDA"
     "^(host|kernels)/cuda/|^kernels/cpu/|CUDA does not see the CPU's kernels"
@@ -157,6 +158,7 @@ set(planted
     "chain|host/cuda/a.cpp|kernels/cpu/launchers.h" "chain|kernels/cuda/a.cuh|kernels/cpu/launchers.h"
     "chain|host/cpu/a.cpp|kernels/cuda/launchers.h" "chain|host/plot/a.cpp|host/files/npy.h"
     "chain|host/options/a.cpp|host/cpu/a.h" "chain|host/backend/a.cpp|host/cuda/a.h"
+    "chain|host/backend/a.cpp|host/options/options.h" "chain|host/text.cpp|host/options/options.h"
     "chain|host/engine.h|host/cli/a.h"
     "text|kernels/cuda/a.cuh|__shared__ int a" "text|kernels/cuda/a.cuh| asm (" "text|kernels/cuda/a.cuh|__syncwarp()")
 foreach(row IN LISTS planted)  # this file itself is left out of the text rules below

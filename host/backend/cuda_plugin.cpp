@@ -49,11 +49,12 @@ fs::path find_plugin() {
 /// Loads and keeps it for the life of the process: code of it may be running at any time.
 CudaSupport load() {
   CudaSupport support;
+  support.emulated = emulated();
   const fs::path path = find_plugin();
   if (path.empty()) {
     support.probe.reason =
         "no plug-in " + plugin_name() +
-        (emulated()
+        (support.emulated
              ? ": LS_CUDA_EMULATOR=1 ./lockstep.sh builds it, or CMake's -DLS_CUDA_EMULATOR=ON"
              : ": this build has no CUDA part");
     return support;
@@ -120,7 +121,7 @@ DeviceChoice choose_device(const std::string& device, const char* name) {
   if (reason.empty()) return {number, ""};
   if (device != "auto") throw DeviceUnavailable("--device " + device + ": " + reason);
   // a build without a CUDA part is no news, but the emulator was asked for by name
-  if (!support.built && !emulated()) return {};
+  if (!support.built && !support.emulated) return {};
   return {-1, "no usable GPU (" + reason + "); using the CPU"};
 }
 

@@ -48,6 +48,7 @@ std::string cuda_plugin_build();
 /// The plug-in of this process and what it found, loaded and asked once.
 struct CudaSupport {
   bool built = false;                  // there is a plug-in
+  bool emulated = false;               // it is the emulated one, or would be
   const CudaPlugin* plugin = nullptr;  // null if it could not be loaded
   CudaProbe probe;
 };

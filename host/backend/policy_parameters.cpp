@@ -7,7 +7,7 @@
 #include "envs/math.h"
 #include "host/backend/parallel.h"
 #include "host/errors.h"
-#include "host/options/option_value.h"
+#include "host/text.h"
 #include "kernels/pack_policy.h"
 #include "kernels/philox.h"
 
@@ -32,14 +32,6 @@ std::vector<Part> parts_of(const PolicyShape& s) {
           {"layer1.bias", {s.H}, s.O, s.H},
           {"layer2.weight", {s.A, s.H}, s.H, s.A},
           {"layer2.bias", {s.A}, s.H, s.A}};
-}
-
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
-  }
-  return text + "]";
 }
 
 std::string names_of(const std::vector<Part>& parts, const std::string& suffix) {

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "host/backend/backend.h"
-#include "host/options/options.h"
+#include "host/text.h"
 
 namespace lockstep {
 namespace {

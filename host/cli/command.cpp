@@ -81,7 +81,8 @@ std::int64_t Arguments::integer(std::string_view name) const {
   return parse_integer(row(name).value, text(name), origin(name));
 }
 
-Config Arguments::config(const std::vector<std::pair<std::string, std::string>>& implied) const {
+ProgramOptions Arguments::config(
+    const std::vector<std::pair<std::string, std::string>>& implied) const {
   ConfigSources sources;
   sources.flags = implied;
   for (const ArgumentRow& row : rows_) {
@@ -96,7 +97,7 @@ Config Arguments::config(const std::vector<std::pair<std::string, std::string>>&
   return resolve_config(sources);
 }
 
-Config Arguments::defaults() const {
+ProgramOptions Arguments::defaults() const {
   Arguments named(rows_, {});
   for (const Given& given : given_) {
     if (given.name == "env" || given.name == "recipe") named.given_.push_back(given);

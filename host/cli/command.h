@@ -70,13 +70,13 @@ class Arguments {
   std::int64_t integer(std::string_view name) const;
   std::string path(std::string_view name) const { return text(name); }
 
-  /// Settings from the shared rows, over the rows' fallbacks; `implied` are options, with their
+  /// What the shared rows say, over the rows' fallbacks; `implied` are options, with their
   /// values, that others of the command stand for. Variables that are no option of the command are
   /// left alone.
   /// Errors: as resolve_config().
-  Config config(const std::vector<std::pair<std::string, std::string>>& implied = {}) const;
+  ProgramOptions config(const std::vector<std::pair<std::string, std::string>>& implied = {}) const;
   /// What the shared rows are where nothing but the environment and the recipe is given.
-  Config defaults() const;
+  ProgramOptions defaults() const;
 
  private:
   struct Given {

@@ -9,14 +9,14 @@ namespace lockstep::cli {
 
 std::string device_text(const Config& config) {
   const int device = choose_device(config).cuda;
-  if (device < 0) return "cpu " + build_info().isa;
+  if (device < 0) return "cpu " + this_build().isa;
   const CudaDevice& found = cuda_support().probe.devices[static_cast<std::size_t>(device)];
   return "cuda:" + std::to_string(device) + " " + found.name;
 }
 
-void note_device(const Config& config) {
+void note_device(const Config& config, bool quiet) {
   static bool noted = false;
-  if (config.quiet || noted) return;
+  if (quiet || noted) return;
   noted = true;
   const std::string note = choose_device(config).note;
   if (!note.empty()) print_note(note);

@@ -11,7 +11,8 @@ namespace lockstep::cli {
 std::string device_text(const Config& config);
 
 /// One line on stderr if --device auto falls back to the CPU although there is a CUDA plug-in; once
-/// a process, and never with --quiet. Errors: as choose_device().
-void note_device(const Config& config);
+/// a process, and never with --quiet, which is the call's and not the run's. Errors: as
+/// choose_device().
+void note_device(const Config& config, bool quiet);
 
 }  // namespace lockstep::cli

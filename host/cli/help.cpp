@@ -12,6 +12,7 @@ constexpr std::size_t kWidth = 100;
 std::string placeholder(const ArgumentRow& row) {
   switch (row.value.type) {
     case ValueType::kInteger:
+    case ValueType::kRange:
     case ValueType::kSeed:
       return " N";
     case ValueType::kReal:
@@ -67,7 +68,7 @@ std::vector<ArgumentRow> rows_with_defaults(const Arguments& arguments) {
   std::vector<ArgumentRow> rows = arguments.rows();
   const bool has_shared =
       std::any_of(rows.begin(), rows.end(), [](auto& row) { return row.shared; });
-  const Config defaults = has_shared ? arguments.defaults() : Config{};
+  const ProgramOptions defaults = has_shared ? arguments.defaults() : ProgramOptions{};
   for (ArgumentRow& row : rows) {
     if (row.shared) row.fallback = option_text(defaults, *find_option(row.name));
   }

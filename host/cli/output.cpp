@@ -13,6 +13,7 @@
 
 #include "host/cli/signals.h"
 #include "host/errors.h"
+#include "host/text.h"
 
 namespace lockstep::cli {
 namespace {
@@ -21,13 +22,6 @@ void throw_output_failed() {
   // a reader that went away is no failure of ours: the signal that says so decides what happens
   if (errno == EPIPE && caught_signal() != 0) return;
   throw IoError("cannot write to standard output: " + std::generic_category().message(errno));
-}
-
-std::string one_line(std::string_view text) {
-  std::string line(text);
-  std::replace_if(
-      line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
-  return line;
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "host/build_stamp.h"
 #include "host/errors.h"
 #include "host/options/suggestion.h"
+#include "host/text.h"
 
 namespace lockstep::cli {
 namespace {

@@ -11,27 +11,24 @@
 namespace lockstep::cli {
 namespace {
 
-EvalOptions options_of(const Arguments& arguments) {
+EvalOptions options_of(const Arguments& arguments, const Config& call) {
   EvalOptions options;
   const Mode mode = mode_of(arguments);
   options.mode = mode.mode;
   options.epsilon = mode.epsilon;
-  options.seed = arguments.config().seed;
+  options.seed = call.seed;
   options.math = math_of(arguments);
   options.max_pool = max_pool_of(arguments);
   return options;
 }
 
-Engine engine_of(const Arguments& arguments) {
-  const Config call = arguments.config();
+Engine engine_of(const Arguments& arguments, const ProgramOptions& call) {
   PolicySource source = load_policy(arguments.path("path"), call);
   require_agreement(arguments, call, source, arguments.path("path"));
   source.config.device = call.device;
   source.config.threads = call.threads;
-  source.config.json = call.json;
-  source.config.quiet = call.quiet;
   set_game(arguments, source.config);
-  note_device(source.config);
+  note_device(source.config, call.quiet);
   Engine engine(source.config);
   engine.set_policy(source.tensors);
   return engine;
@@ -63,7 +60,9 @@ std::vector<ArgumentRow> played_rows(const std::vector<ArgumentRow>& own) {
 }
 
 PlayedPolicy::PlayedPolicy(const Arguments& arguments)
-    : options(options_of(arguments)), engine(engine_of(arguments)) {
+    : call(arguments.config()),
+      options(options_of(arguments, call)),
+      engine(engine_of(arguments, call)) {
   set_starts(arguments, config(), options);
 }
 

@@ -22,6 +22,7 @@ struct PlayedPolicy {
 
   const Config& config() const { return engine.config(); }
 
+  ProgramOptions call;  // of it only what belongs to the call counts: json, quiet
   EvalOptions options;  // but for the number of episodes
   Engine engine;
 };

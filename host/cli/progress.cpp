@@ -44,13 +44,13 @@ double fraction_done(const Config& config, const UpdateMetrics& metrics) {
   return done > 0 ? std::min(done, 1.0) : 0.0;  // NaN before the first episode counts as 0
 }
 
-Progress::Progress(const Config& config, std::string label)
-    : config_(config),
+Progress::Progress(const ProgramOptions& options, std::string label)
+    : config_(options),
       label_(std::move(label)),
-      style_(config.quiet    ? Style::kSilent
+      style_(options.quiet   ? Style::kSilent
              : is_terminal() ? Style::kBar
                              : Style::kLines),
-      interval_(config.print_every > 0  ? Clock::duration(0)
+      interval_(options.print_every > 0 ? Clock::duration(0)
                 : style_ == Style::kBar ? Clock::duration(kBarInterval)
                                         : Clock::duration(kLineInterval)),
       next_(Clock::now() + interval_) {}
@@ -77,10 +77,10 @@ void Progress::update(const UpdateMetrics& metrics) {
   write(line);
 }
 
-void show_with(const Config& config, TrainHooks& hooks,
+void show_with(const ProgramOptions& options, TrainHooks& hooks,
                std::function<void(const UpdateMetrics&)> show) {
-  hooks.print_every = config.print_every;
-  (config.print_every > 0 ? hooks.on_print : hooks.on_log) = std::move(show);
+  hooks.print_every = options.print_every;
+  (options.print_every > 0 ? hooks.on_print : hooks.on_log) = std::move(show);
 }
 
 void Progress::clear() {

@@ -6,15 +6,15 @@
 #include <functional>
 #include <string>
 
-#include "host/config.h"
 #include "host/engine.h"
+#include "host/options/program_options.h"
 
 namespace lockstep::cli {
 
 class Progress {
  public:
   /// `label` stands before the bar.
-  Progress(const Config& config, std::string label);
+  Progress(const ProgramOptions& options, std::string label);
   /// Wipes the bar.
   ~Progress();
   Progress(const Progress&) = delete;
@@ -39,7 +39,7 @@ class Progress {
 
 /// Calls `show` when progress is due: every --print-every updates, or else at log points, where it
 /// has to look at the clock itself.
-void show_with(const Config& config, TrainHooks& hooks,
+void show_with(const ProgramOptions& options, TrainHooks& hooks,
                std::function<void(const UpdateMetrics&)> show);
 
 /// Part of the run that is done, in [0, 1]: the nearest of its limits, or the score on its way to

@@ -4,7 +4,6 @@
 #include <cstdlib>
 
 #include "host/options/option_value.h"
-#include "host/options/options.h"
 
 namespace lockstep::cuda {
 namespace {

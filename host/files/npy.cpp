@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "host/errors.h"
+#include "host/text.h"
 
 namespace lockstep {
 namespace {
@@ -48,15 +49,6 @@ const TypeRow& row_of(NpyType type) {
   throw BadInput(where + ": not a readable .npy file: " + reason);
 }
 
-// A text of the file as it may stand in an error message.
-std::string ascii_excerpt(std::string_view text) {
-  std::string result(text.substr(0, 40));
-  for (char& c : result) {
-    if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f) c = '?';
-  }
-  return result;
-}
-
 // Reads the one dictionary literal a header holds:
 // {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }   keys in any order.
 class HeaderParser {
@@ -76,7 +68,7 @@ class HeaderParser {
       } else if (key == "shape" && !std::exchange(has_shape, true)) {
         array.shape = shape();
       } else {
-        reject_npy(where_, "unknown or repeated key '" + ascii_excerpt(key) + "' in the header");
+        reject_npy(where_, "unknown or repeated key '" + excerpt(key) + "' in the header");
       }
       if (!accept(',')) {
         expect('}');
@@ -127,7 +119,7 @@ class HeaderParser {
     }
     reject_npy(
         where_,
-        "dtype '" + ascii_excerpt(descr) +
+        "dtype '" + excerpt(descr) +
             "'; bool, uint8, int8, int32, uint32, int64, float32, float64, little-endian are read");
   }
   bool boolean() {

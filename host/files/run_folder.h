@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "host/build_info.h"
 #include "host/config.h"
 #include "host/training.h"
 
@@ -25,9 +26,9 @@ namespace lockstep {
 
 /// Facts about the process that writes a run, for run.json.
 struct RunRecord {
+  Build build;
   std::string command_line;
-  std::string version, commit, compiler, build_type;
-  std::string isa, device;
+  std::string device;
   std::int64_t threads = 0;
   std::uint64_t fingerprint = 0;  // Engine::fingerprint()
 };

@@ -20,6 +20,7 @@
 #include "host/errors.h"
 #include "host/files/crc32c.h"
 #include "host/files/durable_file.h"
+#include "host/text.h"
 
 namespace lockstep {
 namespace {
@@ -31,15 +32,6 @@ constexpr std::string_view kMetadataKey = "__metadata__";
 
 // Copies bytes [offset, offset + out.size()) of the source; the range was checked before.
 using ReadAt = std::function<void(std::uint64_t offset, std::span<std::byte> out)>;
-
-// A text of the file as it may stand in an error message: one line, short, no terminal codes.
-std::string excerpt(std::string_view text) {
-  std::string result(text.substr(0, 80));
-  for (char& c : result) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
-  return result;
-}
 
 struct TensorEntry {
   std::string name;

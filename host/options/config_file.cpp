@@ -13,19 +13,13 @@
 #include "host/files/durable_file.h"
 #include "host/options/options.h"
 #include "host/options/suggestion.h"
+#include "host/text.h"
 
 namespace lockstep {
 namespace {
 
 std::string at_line(const std::string& where, const toml::source_region& source) {
   return where + ":" + std::to_string(source.begin.line);
-}
-
-std::string one_line(std::string_view text) {
-  std::string result(text);
-  std::replace_if(
-      result.begin(), result.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
-  return result;
 }
 
 toml::table parse(std::string_view text, const std::string& where) {
@@ -62,8 +56,8 @@ std::string_view type_word(const toml::node& node) {
 /// The value as the text set_option() takes.
 std::string value_text(const toml::node& node, const Option& option, const Origin& origin) {
   const ValueType type = option.value.type;
-  const bool text_allowed =
-      type == ValueType::kText || type == ValueType::kSeed || option.value.optional;
+  const bool text_allowed = type == ValueType::kText || type == ValueType::kSeed ||
+                            type == ValueType::kRange || option.value.optional;
   if (node.is_string() && text_allowed) return node.as_string()->get();
   if (node.is_integer() && type != ValueType::kText && type != ValueType::kBoolean) {
     return std::to_string(node.as_integer()->get());
@@ -106,10 +100,10 @@ std::string toml_string(std::string_view text) {
   return result + "\"";
 }
 
-std::string toml_value(const Config& config, const Option& option) {
-  const std::string text = option_text(config, option);
+std::string toml_value(const std::string& text, const Option& option) {
   switch (option.value.type) {
     case ValueType::kText:
+    case ValueType::kRange:
       return toml_string(text);
     case ValueType::kSeed: {
       // TOML integers end at 2^63 - 1
@@ -119,6 +113,23 @@ std::string toml_value(const Config& config, const Option& option) {
     default:
       return text == "none" ? toml_string(text) : text;
   }
+}
+
+/// The rows up to `last`, which are the run's or also the call's.
+template <class Options>
+std::string toml_of(const Options& options, OptionScope last) {
+  std::string text = "# lockstep settings; `lockstep train --config FILE` reads them\n";
+  std::string_view group;
+  for (const Option& option : option_table()) {
+    if (option.scope > last) continue;
+    if (option.group != group) {
+      group = option.group;
+      text += "\n# " + std::string(group) + "\n";
+    }
+    text += std::string(option.name) + " = " + toml_value(option_text(options, option), option);
+    text += "\n";
+  }
+  return text;
 }
 
 }  // namespace
@@ -140,24 +151,14 @@ std::vector<Setting> read_toml(std::string_view text, const std::string& where) 
   return settings;
 }
 
-Config config_from_toml(const std::filesystem::path& path) {
+ProgramOptions config_from_toml(const std::filesystem::path& path) {
   return config_from_toml_text(read_file(path, kMaxConfigBytes), path.string());
 }
 
-std::string to_toml(const Config& config, TomlContent content) {
-  std::string text = "# lockstep settings; `lockstep train --config FILE` reads them\n";
-  std::string_view group;
-  for (const Option& option : option_table()) {
-    const bool wanted = option.scope == OptionScope::kRun ||
-                        (option.scope == OptionScope::kCall && content == TomlContent::kAll);
-    if (!wanted) continue;
-    if (option.group != group) {
-      group = option.group;
-      text += "\n# " + std::string(group) + "\n";
-    }
-    text += std::string(option.name) + " = " + toml_value(config, option) + "\n";
-  }
-  return text;
+std::string to_toml(const Config& config) { return toml_of(config, OptionScope::kRun); }
+
+std::string to_toml_of_call(const ProgramOptions& options) {
+  return toml_of(options, OptionScope::kCall);
 }
 
 }  // namespace lockstep

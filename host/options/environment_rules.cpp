@@ -4,6 +4,7 @@
 #include "host/backend/environments.h"
 #include "host/errors.h"
 #include "host/options/options.h"
+#include "host/text.h"
 
 namespace lockstep {
 namespace {
@@ -24,7 +25,6 @@ void validate_game(const Config& c) {
   const auto need = [&](bool has, const std::string& given, const char* instead) {
     require(has, given + " is not offered by the pictures of " + c.env + "; use " + instead);
   };
-  parse_frame_skip(c.frame_skip, Origin{"--frame-skip"});
   need(c.policy == PolicyKind::kMlp, "--policy: linear", "mlp");
   need(c.hidden <= kMaxTableHidden, "--hidden: " + std::to_string(c.hidden), "1 to 1024 units");
   need(c.dropout == 0, "--dropout: " + format_real(c.dropout), "0");

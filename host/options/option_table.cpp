@@ -1,12 +1,14 @@
 // The rows of the option table, and reading and writing the field of a row. A new option is one
-// field in config.h and one row here.
+// field in config.h, or program_options.h, and one row here.
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <cstddef>
+#include <stdexcept>
 
 #include "envs/game_options.h"
 #include "host/options/options.h"
+#include "host/text.h"
 
 namespace lockstep {
 namespace {
@@ -89,7 +91,7 @@ constexpr Option kTable[] = {
     {"extra-updates", "stopping", integer_in(0, kMaxCount), &Config::extra_updates,
      "updates after the threshold was reached", kRun, kMayChange},
 
-    {"frame-skip", "game", any_text(), &Config::frame_skip,
+    {"frame-skip", "game", range_in(1, kMaxFrameSkip), &Config::frame_skip,
      "frames of a step, or a range such as 2-4: drawn for each step"},
     {"repeat-action-probability", "game", real_in(0, 1), &Config::repeat_action_probability,
      "that a frame repeats the action before it: sticky actions"},
@@ -163,15 +165,17 @@ constexpr Option kTable[] = {
      kMayChange},
     {"resume", "files", any_text(), &Config::resume, "run folder to continue", kSource, kMayChange},
 
-    {"config", "call", any_text(), &Config::config, "TOML file with options", kSource, kMayChange},
-    {"seeds", "call", any_text(), &Config::seeds,
-     "train each seed of A..B and print one summary; no run folder", kCall, kMayChange},
-    {"print-config", "call", boolean_value(), &Config::print_config,
-     "print all options as TOML instead of training", kSource, kMayChange},
-    {"json", "call", boolean_value(), &Config::json, "results as one JSON document", kCall,
+    {"config", "call", any_text(), &ProgramOptions::config, "TOML file with options", kSource,
      kMayChange},
-    {"quiet", "call", boolean_value(), &Config::quiet, "no progress, no plot", kCall, kMayChange},
-    {"print-every", "call", integer_in(0, kMaxCount), &Config::print_every,
+    {"seeds", "call", any_text(), &ProgramOptions::seeds,
+     "train each seed of A..B and print one summary; no run folder", kCall, kMayChange},
+    {"print-config", "call", boolean_value(), &ProgramOptions::print_config,
+     "print all options as TOML instead of training", kSource, kMayChange},
+    {"json", "call", boolean_value(), &ProgramOptions::json, "results as one JSON document", kCall,
+     kMayChange},
+    {"quiet", "call", boolean_value(), &ProgramOptions::quiet, "no progress, no plot", kCall,
+     kMayChange},
+    {"print-every", "call", integer_in(0, kMaxCount), &ProgramOptions::print_every,
      "updates between lines of progress; 0 = by time at log points, and of classic by episodes",
      kCall, kMayChange},
 };
@@ -182,6 +186,50 @@ struct Overloaded : Cases... {
 };
 template <class... Cases>
 Overloaded(Cases...) -> Overloaded<Cases...>;  // clang before 17 does not deduce it
+
+// a field's value as text, and from it
+
+std::string field_text(const ValueSpec& spec, std::int64_t value) {
+  return spec.optional && value == kNoLimit ? "none" : std::to_string(value);
+}
+std::string field_text(const ValueSpec&, std::uint64_t value) { return std::to_string(value); }
+std::string field_text(const ValueSpec& spec, double value) {
+  return spec.optional && value == kInfinity ? "none" : format_real(value);
+}
+std::string field_text(const ValueSpec&, bool value) { return value ? "true" : "false"; }
+std::string field_text(const ValueSpec&, const std::string& value) { return value; }
+std::string field_text(const ValueSpec&, const FrameSkip& value) {
+  const std::string first = std::to_string(value.first);
+  return value.first == value.last ? first : first + "-" + std::to_string(value.last);
+}
+std::string choice_text(const ValueSpec& spec, int choice) {
+  const auto index = static_cast<std::size_t>(choice);
+  return index < spec.choices.size() ? std::string(spec.choices[index]) : std::to_string(index);
+}
+
+void parse_into(const ValueSpec& spec, std::string_view text, const Origin& origin,
+                std::int64_t& value) {
+  value = parse_integer(spec, text, origin);
+}
+void parse_into(const ValueSpec&, std::string_view text, const Origin& origin,
+                std::uint64_t& value) {
+  value = parse_seed(text, origin);
+}
+void parse_into(const ValueSpec& spec, std::string_view text, const Origin& origin, double& value) {
+  value = parse_real(spec, text, origin);
+}
+void parse_into(const ValueSpec&, std::string_view text, const Origin& origin, bool& value) {
+  value = parse_boolean(text, origin);
+}
+void parse_into(const ValueSpec& spec, std::string_view text, const Origin& origin,
+                std::string& value) {
+  value = parse_text(spec, text, origin);
+}
+void parse_into(const ValueSpec& spec, std::string_view text, const Origin& origin,
+                FrameSkip& value) {
+  const auto [first, last] = parse_range(spec, text, origin);
+  value = {static_cast<std::int32_t>(first), static_cast<std::int32_t>(last)};
+}
 
 }  // namespace
 
@@ -204,39 +252,44 @@ std::string variable_name(std::string_view option) {
 }
 
 std::string option_text(const Config& config, const Option& option) {
-  const auto none = [&](bool is_none) { return option.value.optional && is_none; };
   return std::visit(
       Overloaded{
-          [&](std::int64_t Config::*field) {
-            return none(config.*field == kNoLimit) ? "none" : std::to_string(config.*field);
+          [&](const EnumField& field) { return choice_text(option.value, field.get(config)); },
+          [](const ProgramField&) -> std::string {
+            throw std::logic_error("a Config has no options of the program");
           },
-          [&](std::uint64_t Config::*field) { return std::to_string(config.*field); },
-          [&](double Config::*field) {
-            return none(config.*field == kInfinity) ? "none" : format_real(config.*field);
-          },
-          [&](bool Config::*field) { return std::string(config.*field ? "true" : "false"); },
-          [&](std::string Config::*field) { return config.*field; },
-          [&](const EnumField& field) {
-            const auto index = static_cast<std::size_t>(field.get(config));
-            const bool valid = index < option.value.choices.size();
-            return valid ? std::string(option.value.choices[index]) : std::to_string(index);
-          },
+          [&](auto Config::*field) { return field_text(option.value, config.*field); },
       },
       option.field);
+}
+
+std::string option_text(const ProgramOptions& options, const Option& option) {
+  if (!option.of_program()) return option_text(static_cast<const Config&>(options), option);
+  return std::visit([&](auto field) { return field_text(option.value, options.*field); },
+                    std::get<ProgramField>(option.field));
 }
 
 void set_option(Config& config, const Option& option, std::string_view text, const Origin& origin) {
   const ValueSpec& spec = option.value;
   std::visit(
       Overloaded{
-          [&](std::int64_t Config::*field) { config.*field = parse_integer(spec, text, origin); },
-          [&](std::uint64_t Config::*field) { config.*field = parse_seed(text, origin); },
-          [&](double Config::*field) { config.*field = parse_real(spec, text, origin); },
-          [&](bool Config::*field) { config.*field = parse_boolean(text, origin); },
-          [&](std::string Config::*field) { config.*field = parse_text(spec, text, origin); },
           [&](const EnumField& field) { field.set(config, parse_choice(spec, text, origin)); },
+          [](const ProgramField&) {
+            throw std::logic_error("a Config has no options of the program");
+          },
+          [&](auto Config::*field) { parse_into(spec, text, origin, config.*field); },
       },
       option.field);
+}
+
+void set_option(ProgramOptions& options, const Option& option, std::string_view text,
+                const Origin& origin) {
+  if (!option.of_program()) {
+    set_option(static_cast<Config&>(options), option, text, origin);
+    return;
+  }
+  std::visit([&](auto field) { parse_into(option.value, text, origin, options.*field); },
+             std::get<ProgramField>(option.field));
 }
 
 }  // namespace lockstep

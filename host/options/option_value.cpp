@@ -9,6 +9,7 @@
 
 #include "host/errors.h"
 #include "host/options/suggestion.h"
+#include "host/text.h"
 
 namespace lockstep {
 namespace {
@@ -72,6 +73,9 @@ void check_value(const ValueSpec& spec, std::string_view text, const Origin& ori
     case ValueType::kInteger:
       parse_integer(spec, text, origin);
       break;
+    case ValueType::kRange:
+      parse_range(spec, text, origin);
+      break;
     case ValueType::kSeed:
       parse_seed(text, origin);
       break;
@@ -131,6 +135,17 @@ double parse_real(const ValueSpec& spec, std::string_view text, const Origin& or
   return value;
 }
 
+std::pair<std::int64_t, std::int64_t> parse_range(const ValueSpec& spec, std::string_view text,
+                                                  const Origin& origin) {
+  const ValueSpec each = integer_in(spec.int_min, spec.int_max);
+  const std::size_t dash = text.find('-', 1);
+  const std::int64_t first = parse_integer(each, text.substr(0, dash), origin);
+  if (dash == std::string_view::npos) return {first, first};
+  const std::int64_t last = parse_integer(each, text.substr(dash + 1), origin);
+  if (first > last) throw_bad_value(origin, in_quotes(text) + " is empty; give A-B with A <= B");
+  return {first, last};
+}
+
 bool parse_boolean(std::string_view text, const Origin& origin) {
   if (text == "true" || text == "1") return true;
   if (text == "false" || text == "0") return false;
@@ -161,7 +176,9 @@ std::string range_text(const ValueSpec& spec) {
   std::string text;
   switch (spec.type) {
     case ValueType::kInteger:
+    case ValueType::kRange:
       text = "[" + std::to_string(spec.int_min) + ", " + std::to_string(spec.int_max) + "]";
+      if (spec.type == ValueType::kRange) text += " or A-B";
       break;
     case ValueType::kSeed:
       text = "[0, " + std::to_string(std::numeric_limits<std::uint64_t>::max()) + "]";
@@ -184,52 +201,6 @@ std::string range_text(const ValueSpec& spec) {
       break;
   }
   return spec.optional ? text + " or none" : text;
-}
-
-std::string format_real(double value) {
-  if (std::isnan(value)) return "nan";
-  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
-  char digits[32];
-  const auto result = std::to_chars(digits, digits + sizeof digits, value);
-  std::string text(digits, result.ptr);
-  if (text.find_first_of(".e") == std::string::npos) text += ".0";
-  return text;
-}
-
-std::string in_quotes(std::string_view text) {
-  constexpr std::size_t kLongest = 80;
-  std::string result = "'";
-  for (const char c : text.substr(0, kLongest)) {
-    const auto byte = static_cast<unsigned char>(c);
-    result += byte < 0x20 || byte == 0x7f ? '?' : c;
-  }
-  if (text.size() > kLongest) result += "...";
-  return result + "'";
-}
-
-bool is_plain_utf8(std::string_view text) {
-  std::size_t i = 0;
-  while (i < text.size()) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    if (lead < 0x20 || lead == 0x7f) return false;
-    const std::size_t length = lead < 0x80             ? 1
-                               : (lead & 0xe0) == 0xc0 ? 2
-                               : (lead & 0xf0) == 0xe0 ? 3
-                               : (lead & 0xf8) == 0xf0 ? 4
-                                                       : 0;
-    if (length == 0 || i + length > text.size()) return false;
-    std::uint32_t code = length == 1 ? lead : lead & (0xffu >> (length + 1));
-    for (std::size_t k = 1; k < length; ++k) {
-      const auto next = static_cast<unsigned char>(text[i + k]);
-      if ((next & 0xc0) != 0x80) return false;
-      code = (code << 6) | (next & 0x3fu);
-    }
-    constexpr std::uint32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};  // overlong forms are wrong
-    const bool surrogate = code >= 0xd800 && code <= 0xdfff;
-    if (code < kSmallest[length] || code > 0x10ffff || surrogate) return false;
-    i += length;
-  }
-  return true;
 }
 
 }  // namespace lockstep

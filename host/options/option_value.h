@@ -8,11 +8,13 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace lockstep {
 
 enum class ValueType {
   kInteger,  // int64
+  kRange,    // two int64, "2-4", or both the same, "4"
   kSeed,     // uint64, the whole range
   kReal,     // finite double
   kBoolean,  // true | false
@@ -34,6 +36,10 @@ struct ValueSpec {
 
 constexpr ValueSpec integer_in(std::int64_t min, std::int64_t max) {
   return {.type = ValueType::kInteger, .int_min = min, .int_max = max};
+}
+/// "A-B" with min <= A <= B <= max, or "A".
+constexpr ValueSpec range_in(std::int64_t min, std::int64_t max) {
+  return {.type = ValueType::kRange, .int_min = min, .int_max = max};
 }
 /// [min, max)
 constexpr ValueSpec real_below(double min, double max) {
@@ -91,6 +97,9 @@ void check_value(const ValueSpec& spec, std::string_view text, const Origin& ori
 
 /// Text to value. Errors: as check_value().
 std::int64_t parse_integer(const ValueSpec& spec, std::string_view text, const Origin& origin);
+/// First and last.
+std::pair<std::int64_t, std::int64_t> parse_range(const ValueSpec& spec, std::string_view text,
+                                                  const Origin& origin);
 std::uint64_t parse_seed(std::string_view text, const Origin& origin);
 double parse_real(const ValueSpec& spec, std::string_view text, const Origin& origin);
 bool parse_boolean(std::string_view text, const Origin& origin);
@@ -101,15 +110,5 @@ int parse_choice(const ValueSpec& spec, std::string_view text, const Origin& ori
 
 /// "[1, 4096]", "(0, inf)", "adam | sgd", "true | false", "text"; with " or none" if optional.
 std::string range_text(const ValueSpec& spec);
-
-/// Shortest text that reads back as the same double, always with a point or exponent; nan and inf
-/// as such.
-std::string format_real(double value);
-
-/// `text` in single quotes, cut to 80 bytes, control characters as '?': safe in a one-line message.
-std::string in_quotes(std::string_view text);
-
-/// Whether `text` is well-formed UTF-8 without control characters.
-bool is_plain_utf8(std::string_view text);
 
 }  // namespace lockstep

@@ -10,6 +10,7 @@
 #include "host/errors.h"
 #include "host/files/durable_file.h"
 #include "host/options/suggestion.h"
+#include "host/text.h"
 #include "kernels/trajectory.h"
 
 extern char** environ;
@@ -137,7 +138,7 @@ void require_environment(std::string_view name, const Origin& origin) {
   if (!names.empty()) parse_choice(one_of(names), name, origin);
 }
 
-void apply_settings(Config& config, const std::vector<Setting>& settings) {
+void apply_settings(ProgramOptions& config, const std::vector<Setting>& settings) {
   for (const Setting& setting : settings) {
     set_option(config, *setting.option, setting.text, setting.origin);
     if (setting.option->name == "env") require_environment(setting.text, setting.origin);
@@ -152,8 +153,8 @@ bool is_limit(std::string_view name) {
 /// Defaults and the recipe that the lists (weakest first) ask for. A recipe's limits are there so
 /// that a run without any comes to an end: they give way to whatever limit a user sets. When its
 /// decay begins is said of that decay, not of one that a user asks for.
-Config recipe_config(std::initializer_list<const std::vector<Setting>*> lists) {
-  Config config;
+ProgramOptions recipe_config(std::initializer_list<const std::vector<Setting>*> lists) {
+  ProgramOptions config;
   Origin origin{"--recipe"};
   for (const std::string_view name : {"env", "recipe"}) {
     const Setting* last = last_setting(lists, name);
@@ -222,7 +223,7 @@ void validate_launch_shape(const Config& c) {
               std::to_string(kMaxLanes8Hidden) + "], the units 8 lanes have registers for");
 }
 
-void validate_seeds(const Config& c) {
+void validate_seeds(const ProgramOptions& c) {
   if (c.seeds.empty()) return;
   parse_seed_range(c.seeds, Origin{"--seeds"});
   require(c.resume.empty(), "--seeds: not allowed with --resume, which continues one run");
@@ -262,7 +263,7 @@ std::vector<std::string> unknown_variables(Pairs environment) {
   return names;
 }
 
-Config resolve_config(const ConfigSources& sources) {
+ProgramOptions resolve_config(const ConfigSources& sources) {
   const std::vector<Setting> flags = settings_of_flags(sources.flags);
   std::vector<Setting> own = settings_of_flags(sources.own), file;
   std::vector<Setting> variables = settings_of_variables(sources.environment);
@@ -278,14 +279,14 @@ Config resolve_config(const ConfigSources& sources) {
     drop_rivals(*weak, variables);
     drop_rivals(*weak, flags);
   }
-  Config base;
+  ProgramOptions base;
   const Setting* resume = last_setting({&variables, &flags}, "resume");
   if (resume != nullptr) {
     base = config_from_toml(std::filesystem::path(resume->text) / "config.toml");
   } else {
     base = recipe_config({&own, &file, &variables, &flags});
   }
-  Config config = base;
+  ProgramOptions config = base;
   apply_settings(config, own);
   apply_settings(config, file);
   apply_settings(config, variables);
@@ -295,9 +296,9 @@ Config resolve_config(const ConfigSources& sources) {
   return config;
 }
 
-Config config_from_toml_text(std::string_view text, const std::string& where) {
+ProgramOptions config_from_toml_text(std::string_view text, const std::string& where) {
   const std::vector<Setting> settings = read_toml(text, where);
-  Config config = recipe_config({&settings});
+  ProgramOptions config = recipe_config({&settings});
   apply_settings(config, settings);
   try {
     validate(config);
@@ -310,13 +311,23 @@ Config config_from_toml_text(std::string_view text, const std::string& where) {
 void validate(const Config& config) {
   Config scratch;
   for (const Option& option : option_table()) {
+    if (option.of_program()) continue;
     set_option(scratch, option, option_text(config, option), Origin{std::string(option.name)});
   }
   require_environment(config.env, Origin{"env"});
   validate_combinations(config);
   validate_environment(config);
   validate_launch_shape(config);
-  validate_seeds(config);
+}
+
+void validate(const ProgramOptions& options) {
+  ProgramOptions scratch;
+  for (const Option& option : option_table()) {
+    if (!option.of_program()) continue;
+    set_option(scratch, option, option_text(options, option), Origin{std::string(option.name)});
+  }
+  validate(static_cast<const Config&>(options));
+  validate_seeds(options);
 }
 
 void require_same_run(const Config& saved, const Config& wanted) {

@@ -15,12 +15,13 @@
 
 #include "host/config.h"
 #include "host/options/option_value.h"
+#include "host/options/program_options.h"
 
 namespace lockstep {
 
 /// Which life a setting has.
 enum class OptionScope {
-  kRun,     // belongs to the run: stands in its config.toml
+  kRun,     // belongs to the run: stands in its config.toml; a field of Config
   kCall,    // belongs to one call: flag, variable or file, but not in a run's config.toml
   kSource,  // says where settings come from: flag or variable only
 };
@@ -31,8 +32,13 @@ struct EnumField {
   void (*set)(Config&, int);
 };
 
-using OptionField = std::variant<std::int64_t Config::*, std::uint64_t Config::*, double Config::*,
-                                 bool Config::*, std::string Config::*, EnumField>;
+/// A field that a run does not have.
+using ProgramField = std::variant<std::int64_t ProgramOptions::*, bool ProgramOptions::*,
+                                  std::string ProgramOptions::*>;
+
+using OptionField =
+    std::variant<std::int64_t Config::*, std::uint64_t Config::*, double Config::*, bool Config::*,
+                 std::string Config::*, FrameSkip Config::*, EnumField, ProgramField>;
 
 /// One row. `name` is the flag without dashes and the TOML key; the variable is LS_<NAME>, but for
 /// a name that belongs to another program.
@@ -45,19 +51,25 @@ struct Option {
   OptionScope scope = OptionScope::kRun;
   bool may_change = false;         // a resumed run may have another value
   std::string_view variable = {};  // where it is not LS_<NAME>
+
+  /// Whether its field is one of ProgramOptions alone.
+  bool of_program() const { return std::holds_alternative<ProgramField>(field); }
 };
 
-/// All rows, grouped. The default of a row is the value of its field in `Config{}`.
+/// All rows, grouped. The default of a row is the value of its field in `ProgramOptions{}`.
 std::span<const Option> option_table();
 /// The row, or nullptr.
 const Option* find_option(std::string_view name);
 /// "LS_LR_DECAY" for "lr-decay", for options of commands outside the table too.
 std::string variable_name(std::string_view option);
 
-/// The current value as text that set_option() takes.
+/// The current value as text that set_option() takes; of a Config not for a row of_program().
 std::string option_text(const Config& config, const Option& option);
+std::string option_text(const ProgramOptions& options, const Option& option);
 /// Errors: InvalidArgument, or BadInput if origin.from_file, naming origin, value and range.
 void set_option(Config& config, const Option& option, std::string_view text, const Origin& origin);
+void set_option(ProgramOptions& options, const Option& option, std::string_view text,
+                const Origin& origin);
 
 /// A named set of values, below everything a user sets and above the defaults.
 struct Recipe {
@@ -94,7 +106,7 @@ std::vector<std::string> unknown_variables(
 ///
 /// Errors: InvalidArgument for flags, variables and their combination; BadInput with file and line
 /// for files, unknown keys included.
-Config resolve_config(const ConfigSources& sources);
+ProgramOptions resolve_config(const ConfigSources& sources);
 
 inline constexpr std::int64_t kMaxTableHidden = 1024;  // of a policy that sees pictures
 inline constexpr std::int64_t kMaxLanes8Hidden = 128;  // 8 lanes hold 16 units each in registers
@@ -102,6 +114,7 @@ inline constexpr std::int64_t kMaxLanes8Hidden = 128;  // 8 lanes hold 16 units 
 /// Ranges of every field and the combinations that cannot work.
 /// Errors: InvalidArgument naming the option, the value and the range.
 void validate(const Config& config);
+void validate(const ProgramOptions& options);
 /// What cannot learn, though it could be played: advantages that are 0 whatever happens, and a
 /// threshold that no episode reaches. Engine::train() and the train command ask.
 /// Errors: InvalidArgument naming the option, the reason and what to use instead.
@@ -112,18 +125,17 @@ std::vector<std::string> training_notes(const Config& config);
 /// Errors: InvalidArgument naming the first option that a resumed run must not change.
 void require_same_run(const Config& saved, const Config& wanted);
 
-/// TOML with one line per option, headings by group. Reads back to the same settings.
-enum class TomlContent {
-  kRun,  // what belongs to the run: a run's config.toml
-  kAll,  // also out, force, seeds, json, quiet: --print-config
-};
-std::string to_toml(const Config& config, TomlContent content = TomlContent::kRun);
+/// TOML with one line per option, headings by group: what belongs to the run, as in its
+/// config.toml. Reads back to the same settings.
+std::string to_toml(const Config& config);
+/// The same with what belongs to one call (out, force, seeds, json, quiet): --print-config.
+std::string to_toml_of_call(const ProgramOptions& options);
 
 /// Settings of a file over its recipe and the defaults, validated. Environment and flags play no
 /// part. Errors: BadInput with file and line.
-Config config_from_toml(const std::filesystem::path& path);
+ProgramOptions config_from_toml(const std::filesystem::path& path);
 /// The same from memory; `where` names the text in messages.
-Config config_from_toml_text(std::string_view text, const std::string& where);
+ProgramOptions config_from_toml_text(std::string_view text, const std::string& where);
 
 /// Larger files are refused: the parser recurses once per dotted key segment, and some 30,000 of
 /// them end a stack of 8 MiB.
@@ -142,10 +154,6 @@ std::vector<Setting> read_toml(std::string_view text, const std::string& where);
 /// What an environment of objects, or one of numbers, cannot do.
 /// Errors: InvalidArgument naming the option and what to use instead.
 void validate_environment(const Config& config);
-
-/// Fewest and most frames of a step: "4", or "2-4".
-/// Errors: as throw_bad_value.
-std::pair<int, int> parse_frame_skip(std::string_view text, const Origin& origin);
 
 /// First and last seed of "A..B" (A <= B) or "A".
 /// Errors: as throw_bad_value.

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "host/options/options.h"
+#include "host/text.h"
 
 namespace lockstep {
 namespace {

@@ -7,6 +7,7 @@
 #include "host/backend/backend.h"
 #include "host/errors.h"
 #include "host/options/options.h"
+#include "host/text.h"
 
 namespace lockstep {
 namespace {

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include <fmt/format.h>
+#include "host/text.h"
 
 namespace lockstep::plot_parts {
 namespace {
@@ -52,27 +53,6 @@ double choose_step(double low, double high, int max_ticks, bool round_out) {
     if (cost < best_cost * (1 - 1e-9)) best = step, best_cost = cost;
   }
   return best;
-}
-
-// Length of the well-formed UTF-8 sequence at the start of s, 0 if malformed (RFC 3629).
-std::size_t sequence_length(std::string_view s) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(s[i]); };
-  const unsigned lead = byte(0);
-  const std::size_t n = lead < 0x80                    ? 1
-                        : lead >= 0xC2 && lead <= 0xDF ? 2
-                        : lead >= 0xE0 && lead <= 0xEF ? 3
-                        : lead >= 0xF0 && lead <= 0xF4 ? 4
-                                                       : 0;
-  if (n == 0 || n > s.size()) return 0;
-  for (std::size_t i = 1; i < n; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  // overlong forms, surrogates and code points past U+10FFFF
-  if (lead == 0xE0 && byte(1) < 0xA0) return 0;
-  if (lead == 0xED && byte(1) > 0x9F) return 0;
-  if (lead == 0xF0 && byte(1) < 0x90) return 0;
-  if (lead == 0xF4 && byte(1) > 0x8F) return 0;
-  return n;
 }
 
 }  // namespace
@@ -171,23 +151,6 @@ std::vector<std::string> tick_labels(std::span<const double> values, double step
     }
   }
   return labels;
-}
-
-std::string printable(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    const std::size_t n = sequence_length(text);
-    const auto lead = static_cast<unsigned char>(text[0]);
-    if (n == 0) {
-      out += "\xEF\xBF\xBD";  // U+FFFD replacement character
-    } else if (lead < 0x20 || lead == 0x7F || (lead == 0xC2 && text[1] < '\xA0')) {
-      out += '?';
-    } else {
-      out += text.substr(0, n);
-    }
-    text.remove_prefix(std::max<std::size_t>(n, 1));
-  }
-  return out;
 }
 
 int columns(std::string_view text) {

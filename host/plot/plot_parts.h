@@ -53,9 +53,6 @@ std::string number_label(double v);
 /// Labels for multiples of `step`, all in the same unit: 0, 20k, 40k.
 std::vector<std::string> tick_labels(std::span<const double> values, double step);
 
-/// Printable UTF-8: control characters become '?', malformed bytes U+FFFD.
-std::string printable(std::string_view text);
-
 /// Columns a terminal needs for printable UTF-8, one a code point.
 int columns(std::string_view text);
 

@@ -11,6 +11,7 @@
 #include "host/errors.h"
 #include "host/plot/plot.h"
 #include "host/plot/plot_parts.h"
+#include "host/text.h"
 
 namespace lockstep {
 namespace {
@@ -61,7 +62,7 @@ text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, Helvetica, Ari
 
 std::string escaped(std::string_view text) {
   std::string out;
-  for (const char c : plot_parts::printable(text)) {
+  for (const char c : printable(text)) {
     switch (c) {
       case '&':
         out += "&amp;";
@@ -207,7 +208,7 @@ void draw_legend(std::string& out, std::span<const Series> series,
   double x = kLeft;
   for (std::size_t i = 0; i < series.size(); ++i) {
     if (series[i].name.empty()) continue;
-    const std::string name = plot_parts::fitted(plot_parts::printable(series[i].name), 48);
+    const std::string name = plot_parts::fitted(printable(series[i].name), 48);
     fmt::format_to(to,
                    "<line class=\"{} s{}\" x1=\"{:.0f}\" y1=\"71\" x2=\"{:.0f}\" y2=\"71\"/>\n"
                    "<text class=\"label\" x=\"{:.0f}\" y=\"76\">{}</text>\n",

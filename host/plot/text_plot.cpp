@@ -9,6 +9,7 @@
 #include "host/errors.h"
 #include "host/plot/plot.h"
 #include "host/plot/plot_parts.h"
+#include "host/text.h"
 
 namespace lockstep {
 namespace {
@@ -224,8 +225,8 @@ std::string text_plot(std::span<const double> x, std::span<const double> y,
 
   std::string out;
   const int width = at.left + 2 + at.cols + columns(at.right_label);
-  const std::string title = plot_parts::printable(options.title);
-  const std::string y_label = plot_parts::printable(options.y_label);
+  const std::string title = printable(options.title);
+  const std::string y_label = printable(options.y_label);
   if (!title.empty()) out += p.title + plot_parts::fitted(title, width) + p.off + "\n";
   if (!y_label.empty()) out += p.dim + plot_parts::fitted(y_label, width) + p.off + "\n";
   const std::vector<std::string> heads = row_heads(at, p);
@@ -239,7 +240,7 @@ std::string text_plot(std::span<const double> x, std::span<const double> y,
     out += line + "\n";
   }
   out += x_axis(at, p);
-  const std::string x_label = plot_parts::printable(options.x_label);
+  const std::string x_label = printable(options.x_label);
   if (!x_label.empty()) {
     out += p.dim + centred(x_label, at.left + 2, at.cols) + p.off + "\n";
   }

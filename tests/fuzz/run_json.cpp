@@ -12,7 +12,7 @@ namespace {
 RunRecord record() {
   RunRecord r;
   r.command_line = "lockstep train cartpole";
-  r.version = "0";
+  r.build.version = "0";
   r.threads = 1;
   return r;
 }

@@ -28,7 +28,7 @@ inline std::string flag_error(const std::string& name, const std::string& text) 
 }
 
 /// One "name = text" for each row.
-inline std::vector<std::string> all_texts(const Config& config) {
+inline std::vector<std::string> all_texts(const ProgramOptions& config) {
   std::vector<std::string> texts;
   for (const Option& option : option_table()) {
     texts.push_back(std::string(option.name) + " = " + option_text(config, option));

@@ -116,12 +116,12 @@ void print_json_evaluation(const Config& config, const std::string& path, const 
   print_json("eval", document);
 }
 
-void print_text_evaluation(const Config& config, const std::string& mode,
-                           const EvalOptions& options, const EvalResult& result,
-                           const std::string& saved) {
+void print_text_evaluation(const PlayedPolicy& played, const std::string& mode,
+                           const EvalResult& result, const std::string& saved) {
+  const EvalOptions& options = played.options;
   const Summary summary = summarize(result);
   std::string text =
-      fmt::format("{}: {} episodes, {}\n", config.env, grouped(options.episodes), mode);
+      fmt::format("{}: {} episodes, {}\n", played.config().env, grouped(options.episodes), mode);
   text += result_line(
       "score", fmt::format("{:.2f} mean, {:.2f} standard deviation", summary.mean, summary.std));
   text += result_line("range",
@@ -136,7 +136,7 @@ void print_text_evaluation(const Config& config, const std::string& mode,
   text += result_line("time", duration(result.seconds));
   text += result_line("steps/s", with_unit(static_cast<double>(result.steps) / result.seconds));
   if (!saved.empty()) text += result_line("saved", saved);
-  if (!config.quiet) text += "\n" + text_histogram(summary.sorted, kBins, 72);
+  if (!played.call.quiet) text += "\n" + text_histogram(summary.sorted, kBins, 72);
   print(text);
 }
 
@@ -150,11 +150,11 @@ int run_eval(const Arguments& arguments) {
   config.seed = played.options.seed;
   const json record = record_of("eval", arguments, config, played.engine.policy());
   if (!file.empty()) save_eval(file, result, record);
-  if (config.json) {
+  if (played.call.json) {
     print_json_evaluation(config, arguments.path("path"), mode, played.options, result, file,
                           record);
   } else {
-    print_text_evaluation(config, mode, played.options, result, file);
+    print_text_evaluation(played, mode, result, file);
   }
   return 0;
 }

@@ -57,9 +57,8 @@ nlohmann::ordered_json cuda_json(const CudaSupport& cuda) {
 }
 
 int run_info(const Arguments& arguments) {
-  BuildInfo build = build_info();
+  const BuildInfo build = build_info();
   const CudaSupport& cuda = cuda_support();
-  if (cuda.plugin != nullptr) build.backends.emplace_back("cuda");
   const std::uint64_t number = Engine::fingerprint();
   const std::string fingerprint = fmt::format("{:016x}", number);
   const bool matches = number == kFingerprint;

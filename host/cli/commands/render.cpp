@@ -141,7 +141,7 @@ int run_render(const Arguments& arguments) {
   if (!complete) return signal_exit_code(caught_signal());  // the writer leaves nothing behind
   film->finish();
   const Config& config = watched.config();
-  if (config.json) {
+  if (watched.call().json) {
     print_json("render", {{"env", config.env},
                           {"episode", watched.episode().number},
                           {"score", watched.episode().score},
@@ -153,7 +153,7 @@ int run_render(const Arguments& arguments) {
                           {"saved", request.path}});
     return 0;
   }
-  if (config.quiet) return 0;
+  if (watched.call().quiet) return 0;
   std::string text = watched.summary() + "\n";
   text += result_line("pictures", fmt::format("{} of {}x{}, {:g} a second", grouped(count),
                                               shape.width, shape.height, shape.frames_per_second));

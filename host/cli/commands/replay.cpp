@@ -17,6 +17,7 @@
 #include "host/errors.h"
 #include "host/files/npy.h"
 #include "host/game_replay.h"
+#include "host/text.h"
 
 namespace lockstep::cli {
 namespace {
@@ -56,10 +57,6 @@ std::vector<ArgumentRow> replay_rows() {
       option_row("json"),
       option_row("quiet"),
   };
-}
-
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  return fmt::format("[{}]", fmt::join(shape, ", "));
 }
 
 struct Input {
@@ -131,7 +128,7 @@ std::int64_t count(const std::vector<std::uint8_t>& flags) {
       std::count_if(flags.begin(), flags.end(), [](std::uint8_t flag) { return flag != 0; }));
 }
 
-int replay_states(const Config& config, const Arguments& arguments) {
+int replay_states(const ProgramOptions& config, const Arguments& arguments) {
   const std::string actions_file = arguments.path("actions"), out = arguments.path("save");
   require(!arguments.given("preset"), "--preset: " + config.env + " is no arcade game");
   ReplayOptions options;
@@ -183,7 +180,7 @@ void save_replay(const std::string& path, const GameReplay& result, const json& 
   archive.close();
 }
 
-int replay_arcade(const Config& config, const Arguments& arguments) {
+int replay_arcade(const ProgramOptions& config, const Arguments& arguments) {
   const std::string actions_file = arguments.path("actions"), out = arguments.path("save");
   for (const char* name : {"initial", "dtype"}) {
     require(!arguments.given(name),
@@ -238,7 +235,7 @@ int replay_arcade(const Config& config, const Arguments& arguments) {
 }
 
 int run_replay(const Arguments& arguments) {
-  const Config config = arguments.config();
+  const ProgramOptions config = arguments.config();
   require(!arguments.path("actions").empty(), "--actions: a .npy file is required");
   require(!arguments.path("save").empty(), "--save: an .npz file is required");
   return is_arcade_game(config.env) ? replay_arcade(config, arguments)

@@ -89,7 +89,7 @@ std::optional<PolicySource> source_of(const Arguments& arguments) {
 }
 
 /// Settings of the call; the policy decides which others go together.
-Config call_of(const Arguments& arguments, const std::optional<PolicySource>& source) {
+ProgramOptions call_of(const Arguments& arguments, const std::optional<PolicySource>& source) {
   if (source && !arguments.given("env")) return arguments.config({{"env", source->config.env}});
   if (arguments.text("policy") != "linear") return arguments.config();
   return arguments.config({{"policy", "linear"}});
@@ -158,11 +158,11 @@ RolloutOptions rollout_options(const Arguments& arguments) {
 
 int run_rollout(const Arguments& arguments) {
   const std::optional<PolicySource> source = source_of(arguments);
-  const Config config = call_of(arguments, source);
+  const ProgramOptions config = call_of(arguments, source);
   const std::string policy = arguments.text("policy"), mode = arguments.text("mode");
   const std::string file = arguments.text("save");
   const RolloutOptions options = rollout_options(arguments);
-  note_device(config);
+  note_device(config, config.quiet);
   Engine engine = make_engine(config, source, arguments);
   const RolloutResult result = engine.rollout(options);
   const json record =

@@ -98,7 +98,7 @@ json quantiles(const std::vector<double>& sorted) {
   return result;
 }
 
-void print_json_summary(const Config& config, const Spread& spread) {
+void print_json_summary(const ProgramOptions& config, const Spread& spread) {
   print_json("train_seeds", {{"env", config.env},
                              {"recipe", config.recipe},
                              {"seeds", config.seeds},
@@ -117,19 +117,19 @@ void print_json_summary(const Config& config, const Spread& spread) {
 
 }  // namespace
 
-int train_seeds(const Config& config, const volatile std::sig_atomic_t* stop_signal) {
-  const auto [first, last] = parse_seed_range(config.seeds, Origin{"--seeds"});
+int train_seeds(const ProgramOptions& options, const volatile std::sig_atomic_t* stop_signal) {
+  const auto [first, last] = parse_seed_range(options.seeds, Origin{"--seeds"});
   TrainHooks hooks;
   hooks.write_files = false;
   hooks.stop_signal = stop_signal;
   Spread spread;
   // counts from 0: `last` may be the largest number there is
   for (std::uint64_t i = 0; i <= last - first && caught_signal() == 0; ++i) {
-    Config one = config;
+    ProgramOptions one = options;
     one.seeds.clear();
     one.seed = first + i;
     Progress progress(one, fmt::format("seed {}", one.seed));
-    show_with(config, hooks, [&](const UpdateMetrics& metrics) { progress.update(metrics); });
+    show_with(options, hooks, [&](const UpdateMetrics& metrics) { progress.update(metrics); });
     const TrainResult result = Engine(one).train(hooks);
     if (result.stop_signal == 0) spread.add(one.seed, result);
     if (i == last - first) break;
@@ -138,7 +138,7 @@ int train_seeds(const Config& config, const volatile std::sig_atomic_t* stop_sig
   const int signal = caught_signal();
   if (signal != 0) print_note(fmt::format("interrupted after {} seeds", spread.seeds()));
   if (spread.seeds() > 0)
-    config.json ? print_json_summary(config, spread) : print_text(config, spread);
+    options.json ? print_json_summary(options, spread) : print_text(options, spread);
   return signal != 0 ? signal_exit_code(signal) : 0;
 }
 

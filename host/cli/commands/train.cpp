@@ -65,7 +65,7 @@ std::string train_epilogue() {
 /// The lines of the classic recipe, on stdout while it trains.
 class ClassicLines {
  public:
-  explicit ClassicLines(const Config& config)
+  explicit ClassicLines(const ProgramOptions& config)
       : on_(config.recipe == "classic" && !config.json && !config.quiet),
         every_call_(config.print_every > 0),
         seen_(config.resume.empty()) {}
@@ -180,7 +180,7 @@ std::string curve(const Config& config, const TrainResult& result) {
   return text_plot(x, y, options);
 }
 
-void print_text_result(const Config& config, const TrainResult& result) {
+void print_text_result(const ProgramOptions& config, const TrainResult& result) {
   std::string text = config.env + (result.reached ? ": solved\n" : ": not solved\n");
   text += result_line("updates", grouped(result.updates));
   text += result_line("episodes", grouped(result.episodes));
@@ -204,7 +204,7 @@ void print_text_result(const Config& config, const TrainResult& result) {
   print(text);
 }
 
-int train_once(const Config& config, const std::string& command_line,
+int train_once(const ProgramOptions& config, const std::string& command_line,
                const volatile std::sig_atomic_t* stop_signal) {
   Engine engine(config);
   ClassicLines classic(config);
@@ -239,10 +239,10 @@ int train_once(const Config& config, const std::string& command_line,
 
 int run_train(const Arguments& arguments) {
   require_no_misspelled(other_variables());
-  const Config config = arguments.config();
+  const ProgramOptions config = arguments.config();
   validate_training(config);
   if (config.print_config) {
-    print(to_toml(config, TomlContent::kAll));
+    print(to_toml_of_call(config));
     return 0;
   }
   const volatile std::sig_atomic_t* stop_signal = catch_stop_signals();
@@ -250,7 +250,7 @@ int run_train(const Arguments& arguments) {
     for (const std::string& name : unknown_variables(lockstep_environment())) {
       print_note("note: " + name + " is not an option and has no effect");
     }
-    note_device(config);
+    note_device(config, config.quiet);
     for (const std::string& note : training_notes(config)) print_note("note: " + note);
     print_note(training_summary(config));
   }

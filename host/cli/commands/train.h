@@ -4,15 +4,15 @@
 #include <csignal>
 #include <string>
 
-#include "host/config.h"
+#include "host/options/program_options.h"
 
 namespace lockstep::cli {
 
 /// "cartpole, 16 environments, mlp 128 relu, adam 0.03": what is trained, in one line.
 std::string training_summary(const Config& config);
 
-/// Trains every seed of config.seeds without run folders; prints one summary. Returns the exit
+/// Trains every seed of options.seeds without run folders; prints one summary. Returns the exit
 /// code.
-int train_seeds(const Config& config, const volatile std::sig_atomic_t* stop_signal);
+int train_seeds(const ProgramOptions& options, const volatile std::sig_atomic_t* stop_signal);
 
 }  // namespace lockstep::cli

@@ -104,7 +104,7 @@ int run_view(const Arguments& arguments) {
   const WatchedEpisode watched(arguments);
   if (caught_signal() == 0) play(watched, pictures_per_second);
   if (caught_signal() != 0) return signal_exit_code(caught_signal());
-  if (!arguments.config().quiet) print(watched.summary() + "\n");
+  if (!watched.call().quiet) print(watched.summary() + "\n");
   return 0;
 }
 

@@ -24,6 +24,7 @@ class WatchedEpisode {
   /// From the start; any number of times.
   EpisodePictures pictures() const { return played_.engine.pictures(played_.options, episode_); }
   const Config& config() const { return played_.config(); }
+  const ProgramOptions& call() const { return played_.call; }
   const PlayedEpisode& episode() const { return episode_; }
   /// "cartpole, episode 3 (greedy): score 500 in 500 steps"
   std::string summary() const;

@@ -10,7 +10,7 @@
 #include <set>
 
 #include "host/errors.h"
-#include "host/options/option_value.h"
+#include "host/text.h"
 
 namespace lockstep {
 namespace policy_parameters_test {

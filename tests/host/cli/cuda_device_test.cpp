@@ -220,6 +220,10 @@ TEST_F(CudaDeviceTest, ADamagedPlugInIsRefusedAtEveryLength) {
           .code,
       0)
       << "--device auto goes on with the CPU";
+  const json info =
+      json::parse(run({"info", "--json"}, {"LS_PLUGIN_DIR=" + (folder_ / "cut").string()}).out);
+  EXPECT_EQ(info.at("backends"), json{"cpu"});
+  EXPECT_TRUE(info.at("cuda").at("built"));
 }
 
 TEST_F(CudaDeviceTest, AnEmulatorThatIsNotBuiltIsNamedWithTheCommandThatBuildsIt) {
@@ -247,7 +251,7 @@ TEST_F(CudaDeviceTest, InfoListsDevicesOrTheReason) {
   ASSERT_EQ(two.at("cuda").at("devices").size(), 2u);
   EXPECT_EQ(two.at("cuda").at("devices")[1].at("device"), "cuda:1");
   EXPECT_GT(two.at("cuda").at("devices")[1].at("memory"), 1 << 20);
-  EXPECT_EQ(two.at("backends"), (json{"cpu", "cuda"}));
+  EXPECT_EQ(two.at("backends"), (json{"cpu", "cuda (emulated)"}));
   EXPECT_THAT(run({"info"}).out, ::testing::ContainsRegex("cuda:0 +.*, 4.0 GiB, compute cap"));
   EXPECT_THAT(run({"info"}, {"LS_EMULATOR_DEVICES=0"}).out,
               ::testing::ContainsRegex("cuda +none: no device\n"));

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "host/cli/parser.h"
+#include "host/text.h"
 #include "tests/support/option_errors.h"
 
 namespace lockstep::cli {
@@ -59,19 +60,17 @@ Words flag(const ArgumentRow& row, const std::string& text) {
 /// Two values other than the row's default where it has one.
 std::pair<std::string, std::string> values_of(const ArgumentRow& row) {
   static const std::map<std::string, std::pair<std::string, std::string>> special = {
-      {"block-size", {"32", "64"}},
-      {"env", {"pong", "cartpole"}},
-      {"frame-skip", {"2", "3-5"}},
-      {"seeds", {"1..2", "3..4"}},
-      {"mode", {"sample", "epsilon=0.5"}},
-      {"policy", {"linear", "mlp"}},
-      {"init", {"normal", "kaiming_uniform"}},
+      {"block-size", {"32", "64"}},  {"env", {"pong", "cartpole"}},
+      {"seeds", {"1..2", "3..4"}},   {"mode", {"sample", "epsilon=0.5"}},
+      {"policy", {"linear", "mlp"}}, {"init", {"normal", "kaiming_uniform"}},
   };
   if (const auto found = special.find(row.name); found != special.end()) return found->second;
   const ValueSpec& spec = row.value;
   switch (spec.type) {
     case ValueType::kInteger:
       return {std::to_string(spec.int_min + 2), std::to_string(spec.int_min + 3)};
+    case ValueType::kRange:
+      return {"2", "3-5"};
     case ValueType::kSeed:
       return {"5", "6"};
     case ValueType::kReal: {

@@ -25,7 +25,7 @@ using testing::ThrowsMessage;
 /// stick.
 Config quick_config(std::int64_t envs, std::int64_t hidden = 24) {
   Config config = small_pong_config(envs, hidden);
-  config.frame_skip = "9-15";
+  config.frame_skip = {9, 15};
   config.repeat_action_probability = 0.25;
   config.noops = 30;
   return config;

@@ -110,7 +110,7 @@ TEST(CudaTableBackend, LearnsTheSameOnEveryDevice) {
 
 TEST(CudaTableBackend, NoiseAndStartsAreThoseOfTheCpu) {
   Config config = short_config(33, 16);
-  config.frame_skip = "2-4";
+  config.frame_skip = {2, 4};
   config.repeat_action_probability = 0.25;
   config.noops = 12;
   expect_same(config, kRates);

@@ -294,8 +294,8 @@ TEST_F(RunFolderTest, RecordsWhoRanWhatAndHowItEnded) {
   RunFolder folder = RunFolder::create(config_for("out"));
   RunRecord record;
   record.command_line = "lockstep train cartpole --out \xff";
-  record.commit = "abc";
-  record.isa = "avx2";
+  record.build.commit = "abc";
+  record.build.isa = "avx2";
   record.threads = 2;
   record.fingerprint = 0x0123456789abcdef;
   folder.start(record, "seed = 7\n");

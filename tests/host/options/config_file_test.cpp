@@ -19,11 +19,13 @@ using test::thrown_by;
 using ::testing::HasSubstr;
 
 /// A valid value of the row that differs from `config`'s; empty if there is none to try.
-std::string other_value(const Config& config, const Option& option) {
+std::string other_value(const ProgramOptions& config, const Option& option) {
   const std::string now = option_text(config, option);
   switch (option.value.type) {
     case ValueType::kInteger:
       return std::to_string(option.value.int_max);
+    case ValueType::kRange:
+      return "2-4";
     case ValueType::kSeed:
       return "18446744073709551615";
     case ValueType::kReal:
@@ -34,7 +36,6 @@ std::string other_value(const Config& config, const Option& option) {
       break;
   }
   if (option.name == "env") return "";  // its recipes and rules are others
-  if (option.name == "frame-skip") return "2-4";
   if (option.name == "seeds") return "3..18446744073709551615";
   if (option.value.choices.empty()) return R"(a "b" \c é # d)";
   return std::string(option.value.choices[option.value.choices[1] == now ? 0 : 1]);
@@ -48,19 +49,19 @@ std::string write_file(const ScratchFolder& folder, const std::string& name,
 }
 
 TEST(TomlTest, EveryFieldSurvivesTheRoundTrip) {
-  Config base;
+  ProgramOptions base;
   base.baseline = Baseline::kNone;  // so that every other single value is a valid combination
   base.optimizer = OptimizerKind::kRmsprop;
   int changed = 0;
   for (const Option& option : option_table()) {
-    Config config = base;
+    ProgramOptions config = base;
     const bool of_games = option.group == "game" || option.name == "credit";
     if (of_games) config.env = "pong";
     const std::string text = other_value(config, option);
     if (option.scope == OptionScope::kSource || text.empty()) continue;
     set_option(config, option, text, Origin{"test"});
     ASSERT_NE(all_texts(config), all_texts(base)) << option.name;
-    const Config again = config_from_toml_text(to_toml(config, TomlContent::kAll), "memory");
+    const ProgramOptions again = config_from_toml_text(to_toml_of_call(config), "memory");
     EXPECT_EQ(all_texts(again), all_texts(config));
     ++changed;
   }
@@ -68,7 +69,7 @@ TEST(TomlTest, EveryFieldSurvivesTheRoundTrip) {
 }
 
 TEST(TomlTest, RunFileHoldsOnlyWhatBelongsToTheRun) {
-  Config config;
+  ProgramOptions config;
   config.out = "somewhere";
   config.quiet = config.force = true;
   const std::string text = to_toml(config);
@@ -78,11 +79,11 @@ TEST(TomlTest, RunFileHoldsOnlyWhatBelongsToTheRun) {
   EXPECT_THAT(text, Not(HasSubstr("quiet")));
   EXPECT_THAT(text, Not(HasSubstr("force")));
   EXPECT_THAT(text, Not(HasSubstr("resume")));
-  EXPECT_THAT(to_toml(config, TomlContent::kAll), HasSubstr("out = \"somewhere\"\n"));
+  EXPECT_THAT(to_toml_of_call(config), HasSubstr("out = \"somewhere\"\n"));
 }
 
 TEST(TomlTest, LibraryDefaultsSurviveWithoutTheRecipe) {
-  const Config config;  // extra_updates 0, whereas the recipe says 20
+  const ProgramOptions config;  // extra_updates 0, whereas the recipe says 20
   EXPECT_EQ(all_texts(config_from_toml_text(to_toml(config), "memory")), all_texts(config));
 }
 
@@ -97,6 +98,10 @@ TEST(TomlTest, ErrorsNameFileLineAndReason) {
   EXPECT_EQ(error("envs = 0"), "4 a.toml:1: envs: 0 is not in [1, 16777216]");
   EXPECT_EQ(error("envs = 2.0"), "4 a.toml:1: envs: a float is not in [1, 16777216]");
   EXPECT_EQ(error("envs = \"2\""), "4 a.toml:1: envs: a string is not in [1, 16777216]");
+  EXPECT_EQ(error("env = 'pong'\nframe-skip = '4-2'"),
+            "4 a.toml:2: frame-skip: '4-2' is empty; give A-B with A <= B");
+  EXPECT_EQ(error("env = 'pong'\nframe-skip = 2.0"),
+            "4 a.toml:2: frame-skip: a float is not in [1, 60] or A-B");
   EXPECT_EQ(error("envs = [2]"), "4 a.toml:1: envs: an array is not in [1, 16777216]");
   EXPECT_EQ(error("lr.x = 1"), "4 a.toml:1: lr: a table is not in (0, inf)");
   EXPECT_EQ(error("quiet = 1"), "4 a.toml:1: quiet: an integer is not in true | false");

@@ -4,8 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <set>
+#include <span>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -44,25 +47,46 @@ TEST(OptionTableTest, EveryRowHasNameHelpRangeAndValidDefault) {
       EXPECT_TRUE(groups.insert(option.group).second) << option.group << " in two places";
       last_group = option.group;
     }
-    Config config;
+    ProgramOptions config;
     const std::string text = option_text(config, option);
     EXPECT_EQ(thrown_by([&] { set_option(config, option, text, Origin{"default"}); }), "nothing");
     EXPECT_EQ(option_text(config, option), text);
   }
 }
 
-TEST(OptionTableTest, EveryFieldOfConfigHasOneRow) {
-  std::ifstream source("host/config.h");  // tests run in the source folder
-  ASSERT_TRUE(source) << "host/config.h not found from the working folder";
-  std::size_t fields = 0;
+/// Fields of a struct, one a line.
+std::ptrdiff_t fields_of(const std::string& file, const std::string& first_line) {
+  std::ifstream source(file);  // tests run in the source folder
+  EXPECT_TRUE(source) << file << " not found from the working folder";
+  std::ptrdiff_t fields = 0;
   bool inside = false;
   for (std::string line; std::getline(source, line);) {
-    if (line == "struct Config {") inside = true;
+    if (line == first_line) inside = true;
     if (line == "};") inside = false;
     const std::string code = line.substr(0, line.find("//"));
     if (inside && code.find(';') != std::string::npos) ++fields;
   }
-  EXPECT_EQ(fields, option_table().size());
+  return fields;
+}
+
+TEST(OptionTableTest, EveryFieldHasOneRow) {
+  const std::span<const Option> table = option_table();
+  const std::ptrdiff_t of_program = std::count_if(
+      table.begin(), table.end(), [](const Option& option) { return option.of_program(); });
+  EXPECT_EQ(fields_of("host/config.h", "struct Config {"), std::ssize(table) - of_program);
+  EXPECT_EQ(fields_of("host/options/program_options.h", "struct ProgramOptions : Config {"),
+            of_program);
+}
+
+TEST(OptionTableTest, ARunHasNothingOfTheCall) {
+  for (const Option& option : option_table()) {
+    if (!option.of_program()) continue;
+    EXPECT_NE(option.scope, OptionScope::kRun) << option.name;
+    EXPECT_TRUE(option.may_change) << option.name;
+    EXPECT_THROW(option_text(Config(), option), std::logic_error) << option.name;
+    Config config;
+    EXPECT_THROW(set_option(config, option, "1", Origin{"test"}), std::logic_error) << option.name;
+  }
 }
 
 TEST(OptionTableTest, ChoicesAreInTheOrderOfTheEnums) {
@@ -182,7 +206,12 @@ TEST(ValidateTest, GamesAndNumbersHaveOptionsOfTheirOwn) {
   EXPECT_EQ(error("pong", "frame-skip", "4-2"),
             "2 --frame-skip: '4-2' is empty; give A-B with A <= B");
   EXPECT_THAT(error("pong", "frame-skip", "two"), HasSubstr("2 --frame-skip: 'two' is not an"));
+  EXPECT_EQ(error("pong", "frame-skip", "2-61"), "2 --frame-skip: 61 is not in [1, 60]");
   EXPECT_EQ(error("pong", "frame-skip", "2-4"), "nothing");
+  EXPECT_EQ(thrown_by([] {
+              resolve_config({{{"env", "pong"}}, {{"LS_FRAME_SKIP", "9-"}}});
+            }),
+            "2 LS_FRAME_SKIP: '' is not an integer in [1, 60]");
   EXPECT_EQ(error("pong", "repeat-action-probability", "1.5"),
             "2 --repeat-action-probability: 1.5 is not in [0, 1]");
 }

@@ -7,7 +7,6 @@
 #include <cmath>
 #include <limits>
 #include <random>
-#include <tuple>
 
 namespace lockstep::plot_parts {
 namespace plot_parts_test {
@@ -98,23 +97,6 @@ TEST(RangeTest, IgnoresWhatIsNotFinite) {
   range.include(3);
   EXPECT_EQ(range.low, 3);
   EXPECT_EQ(range.high, 3);
-}
-
-TEST(PrintableTest, KeepsTextAndReplacesControlsAndMalformedBytes) {
-  const std::string bad = "\xEF\xBF\xBD";
-  const std::tuple<std::string, std::string> cases[] = {
-      {"cartpole ü € 😀", "cartpole ü € 😀"},
-      {"a\x1b[2Jb\n", "a?[2Jb?"},
-      {"\x7f", "?"},
-      {"\xC2\x9B", "?"},                            // C1 control, which terminals may obey
-      {"\xC0\xAF", bad + bad},                      // overlong
-      {"\xE0\x80\x80", bad + bad + bad},            // overlong
-      {"\xED\xA0\x80", bad + bad + bad},            // surrogate
-      {"\xF4\x90\x80\x80", bad + bad + bad + bad},  // past U+10FFFF
-      {"\xE2\x82", bad + bad},                      // cut off
-      {"\xE2\x82x", bad + bad + "x"},
-      {std::string(1, '\0'), "?"}};
-  for (const auto& [text, expected] : cases) EXPECT_EQ(printable(text), expected);
 }
 
 TEST(FittedTest, CutsByCodePoints) {
