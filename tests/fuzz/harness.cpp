@@ -115,6 +115,7 @@ constexpr std::array kNumbers = {"0",
                                  "0.5"};
 constexpr std::array kValues = {"null", "true", "false", "\"\"", "[]", "{}", "\"text\""};
 constexpr std::array<std::size_t, 10> kDepths = {1, 2, 7, 8, 15, 16, 17, 100, 1000, 4000};
+constexpr std::size_t kMostMore = 8;  // of what a list has already; limits of ranks are as low
 
 }  // namespace
 
@@ -187,7 +188,7 @@ std::string mutate_json(std::string text, Random& random) {
   if (number.empty()) return text;
   const auto at = static_cast<std::size_t>(number.data() - text.data());
   std::string other;
-  switch (random() % 4) {
+  switch (random() % 5) {
     case 0:
       other = kNumbers[below(random, kNumbers.size())];
       break;
@@ -198,6 +199,12 @@ std::string mutate_json(std::string text, Random& random) {
     }
     case 2:
       other = kValues[below(random, kValues.size())];
+      break;
+    case 3:  // a list that is longer by a few of the same
+      other = number;
+      for (std::size_t more = below(random, kMostMore) + 1; more > 0; --more) {
+        other.append(", ").append(number);
+      }
       break;
     default: {  // the member around it once more
       const std::size_t key = text.rfind('"', at);

@@ -72,10 +72,15 @@ void run(std::string_view input) {
 
 std::vector<std::string> seeds() {
   const std::string zeros(8, '\0');
-  return {npy_of("|u1", "(3,)", "\1\2\3"),     npy_of("|b1", "()", "\1"),
-          npy_of("<f4", "(1, 2)", zeros),      npy_of("<f8", "(1,)", zeros),
-          npy_of("<i8", "(0, 4, 2)", ""),      npy_of("<i4", "(2,)", zeros),
-          npy_of("|i1", "(2, 2)", "\1\2\3\4"), npy_of("<u4", "(1, 1, 1, 1, 2)", zeros)};
+  return {npy_of("|u1", "(3,)", "\1\2\3"),
+          npy_of("|b1", "()", "\1"),
+          npy_of("<f4", "(1, 2)", zeros),
+          npy_of("<f8", "(1,)", zeros),
+          npy_of("<i8", "(0, 4, 2)", ""),
+          npy_of("<i4", "(2,)", zeros),
+          npy_of("|i1", "(2, 2)", "\1\2\3\4"),
+          npy_of("<u4", "(1, 1, 1, 1, 2)", zeros),
+          npy_of("|u1", "(1, 1, 1, 1, 1, 1, 1, 1)", "\1")};
 }
 
 std::vector<std::string> words() {

@@ -96,14 +96,18 @@ void run(std::string_view input) {
 std::vector<std::string> seeds() {
   const NamedTensor scalar{"s", {}, {1.5f}}, empty{"e", {0, 3}, {}};
   const NamedTensor matrix{"layer1.weight", {2, 3}, {1, 2, 3, 4, 5, 6}};
+  const NamedTensor deep{"d", std::vector<std::int64_t>(kMaxTensorRank, 1), {1}};
   const PolicyShape policy{PolicyKind::kMlp, 4, 2, 2, false},
       linear{PolicyKind::kLinear, 4, 2, 0, false};
   const auto of = [](const PolicyShape& shape) {
     return shape.tensors(std::vector<float>(static_cast<std::size_t>(shape.size()), 0.5f));
   };
-  return {serialize_safetensors({}), serialize_safetensors({scalar, empty, matrix}),
+  return {serialize_safetensors({}),
+          serialize_safetensors({scalar, empty, matrix}),
           serialize_safetensors({matrix, scalar}, {{"format", "pt"}}),
-          serialize_safetensors(of(policy)), serialize_safetensors(of(linear))};
+          serialize_safetensors({deep}),
+          serialize_safetensors(of(policy)),
+          serialize_safetensors(of(linear))};
 }
 
 std::vector<std::string> words() {
