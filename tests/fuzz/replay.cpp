@@ -3,6 +3,7 @@
 // and the two arrays.
 #include <algorithm>
 
+#include "host/backend/environments.h"
 #include "host/engine.h"
 #include "host/errors.h"
 #include "host/files/npy.h"
@@ -24,6 +25,9 @@ void play_game(const NpyArray& actions, unsigned choice) {
   const GameReplay result = replay_game(values, options);
   check(result.reward.size() == values.size() && result.ram.size() == 128 * values.size(),
         "a game of another length");
+  const int known = find_environment(options.env).facts->watch.arcade.num_actions;
+  check(std::all_of(values.begin(), values.end(), [&](int action) { return action < known; }),
+        "an action that the game does not have was played");
 }
 
 void play_states(const NpyArray& actions, std::string_view initial_file, unsigned choice) {
@@ -84,6 +88,7 @@ std::vector<std::string> seeds() {
       input_of(kInitial | kFloat64, npy_of("|u1", "(3, 2)", two), npy_of("<f4", "(2, 4)", numbers)),
       input_of(kGame, npy_of("|u1", "(6,)", two), ""),
       input_of(kGame | kPreset, npy_of("|i1", "(6,)", two), ""),
+      input_of(kGame, npy_of("|u1", "(4,)", "\2\3\4\5"), ""),  // the last that there is
       input_of(kSwapped | 0xe0, npy_of("|u1", "(6,)", two), "")};
 }
 
