@@ -70,8 +70,8 @@ std::vector<std::string> committed(const Target& target);
 
 // --- mutations for formats ---
 
-/// JSON and its like: a number becomes one at a boundary or is nested deep in brackets, a member
-/// stands twice, a value is another one.
+/// JSON and its like: a number becomes one at a boundary or is nested deep in brackets, a list is
+/// longer, a member stands twice, a value or the whole document is of another type.
 std::string mutate_json(std::string text, Random& random);
 /// Levels of brackets outside of strings.
 std::size_t depth_of(std::string_view json);

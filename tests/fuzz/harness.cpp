@@ -88,6 +88,17 @@ std::string_view some_number(std::string_view text, Random& random) {
   return text.substr(begin, end - begin);
 }
 
+// A string of JSON that is a value, with its quotes, from a random place on; empty if there is
+// none.
+std::string_view some_string(std::string_view text, Random& random) {
+  std::size_t begin = text.find(':', below(random, text.size()));
+  if (begin == std::string_view::npos) begin = text.find(':');
+  if (begin != std::string_view::npos) begin = text.find_first_not_of(' ', begin + 1);
+  if (begin == std::string_view::npos || text[begin] != '"') return {};
+  const std::size_t end = text.find('"', begin + 1);
+  return end == std::string_view::npos ? std::string_view() : text.substr(begin, end + 1 - begin);
+}
+
 constexpr std::array kNumbers = {"0",
                                  "1",
                                  "2",
@@ -184,13 +195,21 @@ std::size_t depth_of(std::string_view json) {
 }
 
 std::string mutate_json(std::string text, Random& random) {
+  const auto one_of = [&](const auto& list) {
+    return std::string(list[below(random, list.size())]);
+  };
+  if (random() % 64 == 0) return one_of(kValues);  // nothing that a document should be
+  if (const auto value = some_string(text, random); !value.empty() && random() % 4 == 0) {
+    const auto at = static_cast<std::size_t>(value.data() - text.data());
+    return text.replace(at, value.size(), random() % 2 == 0 ? one_of(kValues) : one_of(kNumbers));
+  }
   const std::string_view number = some_number(text, random);
   if (number.empty()) return text;
   const auto at = static_cast<std::size_t>(number.data() - text.data());
   std::string other;
   switch (random() % 5) {
     case 0:
-      other = kNumbers[below(random, kNumbers.size())];
+      other = one_of(kNumbers);
       break;
     case 1: {
       const std::size_t depth = kDepths[below(random, kDepths.size())];
@@ -198,7 +217,7 @@ std::string mutate_json(std::string text, Random& random) {
       break;
     }
     case 2:
-      other = kValues[below(random, kValues.size())];
+      other = one_of(kValues);
       break;
     case 3:  // a list that is longer by a few of the same
       other = number;
