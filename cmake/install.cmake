@@ -16,6 +16,7 @@ target_compile_features(lockstep INTERFACE cxx_std_20)
 target_link_libraries(lockstep PRIVATE Threads::Threads OpenMP::OpenMP_CXX ${CMAKE_DL_LIBS})
 set(public_headers build_info.h config.h engine.h errors.h tensor.h training.h update_metrics.h)
 list(TRANSFORM public_headers PREPEND "${PROJECT_SOURCE_DIR}/host/")
+list(APPEND public_headers "${PROJECT_SOURCE_DIR}/kernels/update_figures.h")  # of UpdateMetrics
 target_sources(lockstep PUBLIC FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}"
                                                 FILES ${public_headers})
 

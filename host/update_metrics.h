@@ -5,9 +5,11 @@
 
 #include <cstdint>
 
+#include "kernels/update_figures.h"
+
 namespace lockstep {
 
-struct UpdateMetrics {
+struct UpdateMetrics : UpdateFigures {
   std::int64_t update = 0;    // optimiser steps done
   std::int64_t episodes = 0;  // finished episodes so far
   std::int64_t steps = 0;     // environment steps so far; the x axis of every curve
@@ -16,10 +18,7 @@ struct UpdateMetrics {
   double batch_score = 0;     // mean score of this update's episodes
   double batch_length = 0;    // mean length of this update's episodes, steps
   double learning_rate = 0;
-  double policy_loss = 0;  // sum over steps of -return * log-prob, divided by episodes
-  double entropy = 0;      // mean over steps, nats
-  double grad_norm = 0;    // L2 norm of the gradient before clipping
-  double eval_score = 0;   // mean greedy score; valid where has_eval
+  double eval_score = 0;  // mean greedy score; valid where has_eval
   bool has_eval = false;
   bool at_end = false;  // no point of --log-every: the run ended here
 };

@@ -8,6 +8,7 @@
 #include "kernels/optimizer.h"
 #include "kernels/reinforce_grad.h"
 #include "kernels/trajectory.h"
+#include "kernels/update_figures.h"
 
 namespace lockstep {
 
@@ -129,6 +130,16 @@ LS_HD void set_table_scales(const UpdatePlan& plan, const Moments& m, float larg
                                     bits_dropped);
   args.loss_scale = scale_for_bound(advantage * static_cast<double>(kMaxNegLogProb) + 1e-30);
   args.entropy_scale = plan.entropy_scale;
+}
+
+/// What the sums of a gradient tell; its norm is still open. `steps`: valid ones, > 0; they are of
+/// `episodes` > 0.
+LS_HD UpdateFigures figures_of(std::int64_t loss, float loss_scale, std::int64_t entropy,
+                               float entropy_scale, std::int64_t episodes, std::int64_t steps) {
+  UpdateFigures figures;
+  figures.policy_loss = FixedPoint::value(loss, loss_scale) / static_cast<double>(episodes);
+  figures.entropy = FixedPoint::value(entropy, entropy_scale) / static_cast<double>(steps);
+  return figures;
 }
 
 /// Coefficients of this update's optimiser step; advances the running products.

@@ -14,6 +14,7 @@
 #include "host/backend/environments.h"
 #include "host/backend/policy_parameters.h"
 #include "host/config.h"
+#include "kernels/update_figures.h"
 #include "kernels/update_plan.h"
 
 namespace lockstep {
@@ -27,16 +28,13 @@ struct TrainingState : RunningState {
 };
 
 /// What one update tells.
-struct UpdateResult {
+struct UpdateResult : UpdateFigures {
   std::vector<float> scores;          // listed episodes, by environment, then time
   std::vector<std::int32_t> lengths;  // steps
   std::int64_t episodes = 0;          // finished, listed or not
   double score_sum = 0;               // of finished episodes
   std::int64_t length_sum = 0;
   std::int64_t steps = 0;  // environment steps played
-  double policy_loss = 0;  // sum of -advantage * log-prob over steps, per episode
-  double entropy = 0;      // mean over steps, nats
-  double grad_norm = 0;    // before clipping
   int rescalings = 0;      // times the gradient saturated and was computed again
 
   /// Of the steps, those in episodes that the horizon cut.

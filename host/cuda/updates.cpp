@@ -352,9 +352,7 @@ std::vector<UpdateResult> CudaUpdates::results(std::int32_t slots) {
     result.episodes = log.episodes;
     take_episodes(slot, result);
     result.steps = frame_.episodic ? result.length_sum : config_.envs * config_.horizon;
-    result.policy_loss = log.policy_loss;
-    result.entropy = log.entropy;
-    result.grad_norm = log.grad_norm;
+    static_cast<UpdateFigures&>(result) = log;
     result.rescalings = log.rescalings;
   }
   return out;

@@ -245,9 +245,7 @@ class Training {
     m.batch_score = result.score_sum / episodes;
     m.batch_length = static_cast<double>(result.length_sum) / episodes;
     m.learning_rate = done.lr;
-    m.policy_loss = learned ? result.policy_loss : kNoValue;
-    m.entropy = learned ? result.entropy : kNoValue;
-    m.grad_norm = learned ? result.grad_norm : kNoValue;
+    static_cast<UpdateFigures&>(m) = learned ? result : kNoFigures;
     m.eval_score = done.evaluated ? eval_score_ : 0;
     m.has_eval = done.evaluated;
     return m;

@@ -102,7 +102,7 @@ finish_kernel(const __grid_constant__ UpdateArgs args) {
   if (thread == 0) set_gradient_args(args, scales);
   const std::int64_t episodes = block_sum(count_episodes(args), warps);  // a barrier
   if (out_of_range) return stop(Stop::kReturnRange);
-  UpdateLog log{episodes, returns.count, 0.0, 0.0, 0.0, state.bits_dropped};
+  UpdateLog log{{}, episodes, returns.count, state.bits_dropped};
   RunningState running = state.running;
   // no episode finished: nothing to learn from
   if (returns.count == 0) return begin_next_update(args, state, running, log);
@@ -121,10 +121,10 @@ finish_kernel(const __grid_constant__ UpdateArgs args) {
     finish_number(finish, i / numbers, i % numbers);
   }
   if (thread == kBlock - 1) finish_output(finish);
-  log.policy_loss = SharedFixedPoint::value(args.sums[layout.loss()], scales.loss_scale) /
-                    static_cast<double>(episodes);
-  log.entropy = SharedFixedPoint::value(args.sums[layout.entropy()], scales.entropy_scale) /
-                static_cast<double>(returns.count);
+  static_cast<UpdateFigures&>(log) =
+      figures_of(static_cast<std::int64_t>(args.sums[layout.loss()]), scales.loss_scale,
+                 static_cast<std::int64_t>(args.sums[layout.entropy()]), scales.entropy_scale,
+                 episodes, returns.count);
   __syncthreads();
 
   part[thread] = part_of_squares(args.gradient, P, thread);

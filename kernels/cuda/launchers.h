@@ -14,6 +14,7 @@
 
 #include "kernels/reinforce_grad.h"
 #include "kernels/trajectory.h"
+#include "kernels/update_figures.h"
 #include "kernels/update_plan.h"
 
 namespace lockstep::cuda {
@@ -60,12 +61,9 @@ struct UpdateState {
 };
 
 /// What one update tells; written by finish().
-struct UpdateLog {
+struct UpdateLog : UpdateFigures {
   std::int64_t episodes;     // finished
   std::int64_t valid_steps;  // in the gradient
-  double policy_loss;        // as UpdateResult's
-  double entropy;
-  double grad_norm;
   std::int32_t rescalings;
 };
 

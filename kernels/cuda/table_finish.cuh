@@ -112,13 +112,10 @@ __device__ inline void decide_step(const TableUpdateArgs& args, bool saturated, 
   }
   TableStep& step = *args.step;
   UpdateLog log = step.log;
-  const auto value = [](unsigned long long sum, float scale) {
-    return FixedPoint::value(static_cast<std::int64_t>(sum), scale);
-  };
-  log.policy_loss =
-      value(totals.loss, step.gradient.loss_scale) / static_cast<double>(log.episodes);
-  log.entropy =
-      value(totals.entropy, step.gradient.entropy_scale) / static_cast<double>(log.valid_steps);
+  static_cast<UpdateFigures&>(log) =
+      figures_of(static_cast<std::int64_t>(totals.loss), step.gradient.loss_scale,
+                 static_cast<std::int64_t>(totals.entropy), step.gradient.entropy_scale,
+                 log.episodes, log.valid_steps);
   log.grad_norm = sqrt(squares);
   if (!is_finite(log.grad_norm)) {
     args.state->stop = Stop::kGradientNotFinite;

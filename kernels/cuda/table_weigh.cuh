@@ -56,7 +56,7 @@ table_scalars_kernel(const __grid_constant__ TableUpdateArgs args) {
                    table_bits(steps) + args.state->bits_dropped, step.gradient);
   step.unit = table_unit(step.gradient.scale, episodes);
   step.running = args.state->running;
-  step.log = {episodes, returns.count, 0.0, 0.0, 0.0, args.state->bits_dropped};
+  step.log = {{}, episodes, returns.count, args.state->bits_dropped};
   *args.step = step;
 }
 

@@ -140,13 +140,13 @@ class CudaTableUpdate {
   }
   cuda::UpdateLog cpu_log() {
     const TableGradientArgs given = gradient_args();
-    return {run.games_.episodes,
+    return {{FixedPoint::value(cpu_totals.loss, given.loss_scale) /
+                 static_cast<double>(run.games_.episodes),
+             FixedPoint::value(cpu_totals.entropy, given.entropy_scale) /
+                 static_cast<double>(cpu_returns.count),
+             norm()},
+            run.games_.episodes,
             cpu_returns.count,
-            FixedPoint::value(cpu_totals.loss, given.loss_scale) /
-                static_cast<double>(run.games_.episodes),
-            FixedPoint::value(cpu_totals.entropy, given.entropy_scale) /
-                static_cast<double>(cpu_returns.count),
-            norm(),
             bits_dropped};
   }
 
