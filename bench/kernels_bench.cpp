@@ -25,7 +25,7 @@ struct Part {
 constexpr Part kParts[] = {
     {"rollout", true, 0, [](CpuBackend& b, const TrainingState&) { b.rollout(0); }},
     // returns written and read; read, reduced and written again; read for the moments
-    {"returns", false, 20, [](CpuBackend& b, const TrainingState&) { b.estimate(); }},
+    {"returns", false, 20, [](CpuBackend& b, const TrainingState&) { b.credit(); }},
     {"gradient", false, 0,
      [](CpuBackend& b, const TrainingState&) { benchmark::DoNotOptimize(b.gradient()); }},
 };
@@ -82,7 +82,7 @@ void register_kernels(const Sizes& sizes) {
         const Config config = workload_config({.num_envs = 16, .steps = 100});
         const auto backend = make_backend(config, Isa::kScalar, 1);
         backend->update(0, config.lr);
-        for (auto _ : state) backend->apply(config.lr, 1.0);
+        for (auto _ : state) backend->take_step(config.lr, 1.0);
         state.SetItemsProcessed(state.iterations() *
                                 static_cast<std::int64_t>(backend->gradient_view().size()));
       });

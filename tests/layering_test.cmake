@@ -97,6 +97,7 @@ set(HIDDEN
     "^host/text[.]|^host/[a-z]+/|pieces of text know nothing else"
     "^host/plot/|^host/[a-z]+/|plots know nothing else"
     "^host/cpu/|^(host|kernels)/cuda/|the CPU does not see CUDA"
+    "^host/(cpu|cuda)/|^host/train/|devices know no training"
     "^(host|kernels)/cuda/|^kernels/cpu/|CUDA does not see the CPU's kernels"
     "^host/train/|^host/(cpu|cuda|cli)/|training knows no device"
     "^host/[a-z_]+[.]h$|^host/cli/|the library does not know the program")
@@ -156,6 +157,7 @@ set(planted
     "chain|host/backend/a.cpp|host/engine.h" "chain|host/train/a.cpp|host/engine.h"
     "chain|host/train/a.cpp|host/cpu/a.h" "chain|host/files/a.cpp|host/options/options.h"
     "chain|host/cuda/a.cpp|kernels/cpu/launchers.h" "chain|kernels/cuda/a.cuh|kernels/cpu/launchers.h"
+    "chain|host/cpu/a.cpp|host/train/trainer.h" "chain|host/cuda/a.h|host/train/trainer.h"
     "chain|host/cpu/a.cpp|kernels/cuda/launchers.h" "chain|host/plot/a.cpp|host/files/npy.h"
     "chain|host/options/a.cpp|host/cpu/a.h" "chain|host/backend/a.cpp|host/cuda/a.h"
     "chain|host/backend/a.cpp|host/options/options.h" "chain|host/text.cpp|host/options/options.h"

@@ -1,37 +1,36 @@
-// Buffers, rollouts and the order of an update on the CPU; the learning half is number_learn.cpp.
+// Buffers, rollouts and steps of numbers on the CPU; the learning half is number_learn.cpp.
 #include "host/cpu/number_backend.h"
 
-#include <algorithm>
 #include <chrono>
-#include <cmath>
 
 #include "host/backend/parallel.h"
 #include "host/cpu/dense.h"
-#include "host/errors.h"
 
 namespace lockstep {
 namespace {
 
+constexpr int kGroupsWorthAThread = 16;       // of the estimates: some 100 us at 500 steps
 constexpr int kStepGroupsWorthAThread = 256;  // one step of 16 environments takes some 50 ns
-
-bool all_finite(std::span<const float> values) {
-  return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
-}
 
 }  // namespace
 
 CpuBackend::CpuBackend(const Config& config, const EnvironmentEntry& environment,
                        const CpuTuning& tuning)
-    : config_(config),
-      environment_(&environment),
-      tuning_(tuning),
+    : CpuUpdates(config, environment, tuning, kGroupsWorthAThread),
       ops_(&operations_for(environment, tuning.isa)),
-      shape_(policy_shape(config, environment)),
       packed_(shape_, {config.activation, config.dropout}),
-      play_packed_(shape_, {config.activation, 0.0}),
-      plan_(update_plan(config, *environment.facts)) {}
+      play_packed_(shape_, {config.activation, 0.0}) {}
 
-void CpuBackend::upload(const TrainingState& state) { state_ = state; }
+void CpuBackend::upload(const TrainingState& state) {
+  state_ = state;
+  begin_from(state);
+}
+
+TrainingState CpuBackend::download() const {
+  TrainingState state = state_;
+  static_cast<RunningState&>(state) = running_;
+  return state;
+}
 
 /// Training buffers exist from the first update on; stepping and evaluation need none.
 void CpuBackend::allocate_training() {
@@ -45,19 +44,16 @@ void CpuBackend::allocate_training() {
                              .obs_and_logits = config_.store == Store::kLogits,
                              .reward = !facts.constant_reward,
                              .advantage = true});
-  outcome_ = Outcome(config_.envs);
-  const auto layout = gradient_layout(packed_.view(), shape_.O, logits_of(shape_.A));
+  allocate_updates(static_cast<std::int32_t>(T));
+  const std::int64_t size = layout().size();
   for (int i = 0; i < tuning_.threads; ++i) {
-    lanes_.emplace_back(layout.size() * cpu::kMaxLanes).zero();
-    partials_.emplace_back(layout.size() * cpu::kMaxWideLanes).zero();
+    lanes_.emplace_back(size * cpu::kMaxLanes).zero();
+    partials_.emplace_back(size * cpu::kMaxWideLanes).zero();
     kept_bits_.emplace_back(std::int64_t{cpu::kTile} * ((shape_.H + 31) / 32) * cpu::kMaxLanes);
-    time_sums_.emplace_back(static_cast<std::size_t>(T));
     scratch_.push_back(
         {lanes_.back().data(), partials_.back().data(), kept_bits_.back().data(), 0, false});
   }
-  return_sums_.resize(static_cast<std::size_t>(tuning_.threads));
-  sums_.resize(static_cast<std::size_t>(layout.size()));
-  baseline_.resize(static_cast<std::size_t>(T));
+  sums_.resize(static_cast<std::size_t>(size));
   gradient_.resize(static_cast<std::size_t>(shape_.size()));
 }
 
@@ -92,43 +88,11 @@ void CpuBackend::rollout(std::uint32_t epoch) {
   run_rollout(args);
 }
 
-std::vector<UpdateResult> CpuBackend::updates(std::uint32_t epoch, std::span<const double> lr) {
-  return {one_update(epoch, lr.front())};
-}
-
-UpdateResult CpuBackend::one_update(std::uint32_t epoch, double lr) {
-  before_ = state_;  // same sizes: copied without allocation
-  try {
-    UpdateResult result;
-    rollout(epoch);
-    collect_episodes(
-        config_, outcome_, record(),
-        [&](std::int64_t i) { return record().reward == nullptr ? 1.0f : record().reward[i]; },
-        result);
-    sum_up_episodes(most_listed_, result);
-    estimate();
-    if (valid_steps_ == 0) return result;  // no episode finished: nothing to learn from
-    result.rescalings = gradient();
-    const auto layout = gradient_layout(packed_.view(), shape_.O, logits_of(shape_.A));
-    const auto total = [&](std::int64_t place, float scale) {
-      return FixedPoint::value(sums_[static_cast<std::size_t>(place)], scale);
-    };
-    result.policy_loss =
-        total(layout.loss(), last_args_.loss_scale) / static_cast<double>(result.episodes);
-    result.entropy =
-        total(layout.entropy(), last_args_.entropy_scale) / static_cast<double>(valid_steps_);
-    result.grad_norm =
-        std::sqrt(sum_of_squares(gradient_.data(), static_cast<std::int64_t>(gradient_.size())));
-    if (!std::isfinite(result.grad_norm)) throw NumericError(numeric_error::kGradient);
-    apply(lr, result.grad_norm);
-    if (!all_finite(state_.parameters) || !all_finite(state_.second_moment)) {
-      throw NumericError(numeric_error::kParameter);
-    }
-    return result;
-  } catch (...) {
-    state_ = before_;
-    throw;
-  }
+void CpuBackend::tell_episodes(UpdateResult& result) const {
+  const float* reward = record().reward;
+  collect_episodes(
+      config_, outcome_, record(),
+      [reward](std::int64_t i) { return reward == nullptr ? 1.0f : reward[i]; }, result);
 }
 
 PlayResult CpuBackend::play(const std::vector<float>& parameters, const PlayRequest& request,

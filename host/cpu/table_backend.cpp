@@ -1,27 +1,20 @@
-// Buffers, rollouts and the order of an update of a table policy; the learning half is
-// table_learn.cpp.
+// Buffers, rollouts and steps of a table policy on the CPU; the learning half is table_learn.cpp.
 #include "host/cpu/table_backend.h"
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 
 #include "host/backend/parallel.h"
 #include "host/cpu/dense.h"
-#include "host/errors.h"
 
 namespace lockstep {
 
 TableBackend::TableBackend(const Config& config, const EnvironmentEntry& environment,
                            const CpuTuning& tuning)
-    : config_(config),
-      environment_(&environment),
-      tuning_(tuning),
+    : CpuUpdates(config, environment, tuning, /*grain=*/1),
       ops_(&table_operations_for(environment, tuning.isa)),
-      policy_(policy_shape(config, environment)),
-      table_(table_shape(*environment.facts->tables, policy_)),
+      table_(table_shape(*environment.facts->tables, shape_)),
       leak_(config.activation == Activation::kLeakyRelu ? kLeak : 0.0f),
-      plan_(update_plan(config, *environment.facts)),
       pixels_(*environment.facts->tables),
       game_(game_options(config, environment, config.noops)) {
   for (int i = 0; i < tuning_.threads; ++i) {
@@ -55,12 +48,8 @@ void TableBackend::upload(const TrainingState& state) {
   to_table_layout(table_, state.parameters, network_.numbers.data());
   to_table_layout(table_, state.first_moment, first_moment_.data());
   to_table_layout(table_, state.second_moment, second_moment_.data());
-  running_ = state;
   lr_factor_ = state.lr_factor;
-  largest_state_ = 0;
-  for (const Buffer<float>* numbers : {&network_.numbers, &first_moment_, &second_moment_}) {
-    largest_state_ = std::max(largest_state_, ops_->largest(n, numbers->data()));
-  }
+  begin_from(state);
   build(network_);
 }
 
@@ -97,42 +86,19 @@ void TableBackend::rollout(std::uint32_t epoch) {
   run_rollout(args);
 }
 
-std::vector<UpdateResult> TableBackend::updates(std::uint32_t epoch, std::span<const double> lr) {
-  return {one_update(epoch, lr.front())};
-}
-
-UpdateResult TableBackend::one_update(std::uint32_t epoch, double lr) {
-  const RunningState before = running_;
-  try {
-    UpdateResult result;
-    rollout(epoch);
-    collect_episodes(
-        config_, outcome_, record_.steps,
-        [&](std::int64_t i) { return static_cast<float>(record_.reward[i]); }, result);
-    sum_up_episodes(most_listed_, result);
-    estimate();
-    if (valid_steps_ == 0) return result;  // no episode finished, or none that counts
-    result.rescalings = gradient();
-    const double episodes = static_cast<double>(std::max<std::int64_t>(result.episodes, 1));
-    result.policy_loss = FixedPoint::value(total_.loss, last_args_.loss_scale) / episodes;
-    result.entropy = FixedPoint::value(total_.entropy, last_args_.entropy_scale) /
-                     static_cast<double>(valid_steps_);
-    result.grad_norm = gradient_norm();
-    if (!std::isfinite(result.grad_norm)) throw NumericError(numeric_error::kGradient);
-    apply(lr, result.grad_norm);
-    return result;
-  } catch (...) {
-    running_ = before;
-    throw;
-  }
+void TableBackend::tell_episodes(UpdateResult& result) const {
+  const auto* reward = record_.reward;
+  collect_episodes(
+      config_, outcome_, record_.steps,
+      [reward](std::int64_t i) { return static_cast<float>(reward[i]); }, result);
 }
 
 PlayResult TableBackend::play(const std::vector<float>& parameters, const PlayRequest& request,
                               Record<float>* record) {
   if (request.dense) {
     CpuDense device(*environment_, tuning_);
-    device.set_layers(dense_layers(policy_, parameters, config_.activation));
-    return play_dense(device, request, policy_.O, policy_.A, record);
+    device.set_layers(dense_layers(shape_, parameters, config_.activation));
+    return play_dense(device, request, shape_.O, shape_.A, record);
   }
   if (!request.random_policy) {
     if (played_.numbers.size() == 0) played_ = Network(table_);

@@ -87,16 +87,25 @@ void CudaBackend::finish_arrays() {
   }
 }
 
-void CudaBackend::launch_kernels() {
-  cuda_check(ops_->rollout(args_, launch_shape_, stream_.get()), "launching the rollout");
-  cuda_check(ops_->returns(args_, launch_shape_, stream_.get()), "launching the returns");
-  cuda_check(ops_->baseline(args_, launch_shape_, stream_.get()), "launching the baseline");
-  launch_gradient();
-}
-
-void CudaBackend::launch_gradient() {
-  cuda_check(ops_->gradient(args_, launch_shape_, stream_.get()), "launching the gradient");
-  cuda_check(ops_->finish(args_, stream_.get()), "launching the end of the update");
+void CudaBackend::launch(Stage stage) {
+  cudaStream_t stream = stream_.get();
+  switch (stage) {
+    case Stage::kRollout:
+      return cuda_check(ops_->rollout(args_, launch_shape_, stream), "launching the rollout");
+    case Stage::kCredit:
+      cuda_check(ops_->returns(args_, launch_shape_, stream), "launching the returns");
+      return cuda_check(ops_->baseline(args_, launch_shape_, stream), "launching the baseline");
+    case Stage::kWeigh:
+      return;  // in the next: a step's gradient of the logits stays in registers
+    case Stage::kAccumulate:
+      return cuda_check(ops_->gradient(args_, launch_shape_, stream), "launching the gradient");
+    case Stage::kReduce:
+      return;  // in the one before: blocks add to the same sums
+    case Stage::kFinish:
+      return cuda_check(ops_->finish(args_, stream), "launching the end of the update");
+    case Stage::kStep:
+      return;  // in the one before: a block ends an update
+  }
 }
 
 /// Parameters go in both forms.

@@ -49,8 +49,7 @@ class CudaTableBackend : public CudaUpdates {
   Frame make_frame() override;
   void place_arrays(Arena& arena) override;
   void finish_arrays() override;
-  void launch_kernels() override;
-  void launch_gradient() override;
+  void launch(Stage stage) override;
   void push_state() override;
   void keep_state() override;
   void push_pixels(const cuda::DevicePixels& to);

@@ -74,20 +74,26 @@ void CudaTableBackend::finish_arrays() {
   push_pixels(device_pixels_);
 }
 
-void CudaTableBackend::launch_kernels() {
+void CudaTableBackend::launch(Stage stage) {
   cudaStream_t stream = stream_.get();
-  cuda_check(ops_->rollout(args_, launch_shape_, stream), "launching the rollout");
-  cuda_check(ops_->returns(args_, launch_shape_, stream), "launching the returns");
-  cuda_check(ops_->baseline(args_, launch_shape_, stream), "launching the baseline");
-  launch_gradient();
-}
-
-void CudaTableBackend::launch_gradient() {
-  cudaStream_t stream = stream_.get();
-  cuda_check(ops_->weigh(args_, launch_shape_, stream), "launching the weights of steps");
-  cuda_check(ops_->accumulate(args_, launch_shape_, stream), "launching the sums");
-  cuda_check(ops_->finish(args_, launch_shape_, stream), "launching the gradient");
-  cuda_check(ops_->optimise(args_, launch_shape_, stream), "launching the optimiser");
+  switch (stage) {
+    case Stage::kRollout:
+      return cuda_check(ops_->rollout(args_, launch_shape_, stream), "launching the rollout");
+    case Stage::kCredit:
+      cuda_check(ops_->returns(args_, launch_shape_, stream), "launching the returns");
+      return cuda_check(ops_->baseline(args_, launch_shape_, stream), "launching the baseline");
+    case Stage::kWeigh:
+      return cuda_check(ops_->weigh(args_, launch_shape_, stream),
+                        "launching the weights of steps");
+    case Stage::kAccumulate:
+      return cuda_check(ops_->accumulate(args_, launch_shape_, stream), "launching the sums");
+    case Stage::kReduce:
+      return;  // in the one before: blocks add to the same sums
+    case Stage::kFinish:
+      return cuda_check(ops_->finish(args_, launch_shape_, stream), "launching the gradient");
+    case Stage::kStep:
+      return cuda_check(ops_->optimise(args_, launch_shape_, stream), "launching the optimiser");
+  }
 }
 
 void CudaTableBackend::push_state() {

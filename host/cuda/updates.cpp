@@ -50,12 +50,13 @@ void cuda::Exchange::place(Arena& arena, std::int64_t slots, std::int64_t num_pa
 }
 
 CudaUpdates::CudaUpdates(const Config& config, const EnvironmentEntry& environment,
-                         const CudaTuning& tuning)
+                         const CudaTuning& tuning, const Learner& learner)
     : config_(config),
       environment_(&environment),
       tuning_(tuning),
       shape_(policy_shape(config, environment)),
-      plan_(update_plan(config, *environment.facts)) {
+      plan_(update_plan(config, *environment.facts)),
+      learner_(&learner) {
   use_device();
   cudaDeviceProp properties{};
   cuda_check(cudaGetDeviceProperties(&properties, tuning.device), "reading a device's properties");
@@ -162,7 +163,7 @@ void CudaUpdates::allocate_training() {
   }
   finish_arrays();
   stale_ = true;
-  update_graph_ = cuda::capture_graph(stream_, [&] { launch_kernels(); });
+  update_graph_ = cuda::capture_graph(stream_, [&] { launch_all(); });
   allocated_ = true;
 }
 
@@ -256,17 +257,26 @@ void CudaUpdates::read_lists(std::int32_t slots) {
   pull(episodes_read_.data(), episodes_.data() + to.from, to.bytes, "copying episodes");
 }
 
+void CudaUpdates::launch_stages(std::span<const Stage> stages) {
+  for (const Stage stage : stages) launch(stage);
+}
+
+void CudaUpdates::launch_all() {
+  launch_stages(learner_->begin);
+  launch_stages(learner_->pass);
+}
+
 void CudaUpdates::launch_update() {
-  if (!update_graph_) return launch_kernels();
+  if (!update_graph_) return launch_all();
   cuda_check(cudaGraphLaunch(update_graph_.get(), stream_.get()), "launching an update");
 }
 
-/// The rest of the update under way, with scales that lose so many bits.
+/// The pass under way from its beginning, with scales that lose so many bits.
 void CudaUpdates::launch_again(int bits_dropped) {
   host_.state->stop = Stop::kRunning;
   host_.state->bits_dropped = bits_dropped;
   push_control(0);
-  launch_gradient();
+  launch_stages(learner_->pass);
 }
 
 /// Why the updates stopped, if they did, in the words every backend uses.

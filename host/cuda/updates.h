@@ -1,6 +1,7 @@
 // What every CUDA backend does around its kernels: batches of updates as so many launches of one
-// captured graph, what is read back after them, and what happens when one stops. Which arrays an
-// update works on and which kernels it is made of is left to CudaBackend and CudaTableBackend.
+// captured graph, the stages of a learner in order, what is read back after them, and what happens
+// when one stops. Which arrays a stage works on and which kernels it is made of is left to
+// CudaBackend and CudaTableBackend.
 //
 // Between the first and the last update of a batch nothing is allocated, copied or waited for; what
 // an update tells is read back once, at the end. The host keeps a copy of the training state as of
@@ -13,6 +14,7 @@
 
 #include "host/backend/arena.h"
 #include "host/backend/backend.h"
+#include "host/backend/learner.h"
 #include "host/cuda/memory.h"
 #include "kernels/cuda/common.h"
 #include "kernels/cuda/launchers.h"
@@ -84,7 +86,8 @@ class CudaUpdates : public Backend {
       "fewer --envs, a shorter --horizon or --store recompute shrink it";
 
   /// Errors: as cuda_check().
-  CudaUpdates(const Config& config, const EnvironmentEntry& environment, const CudaTuning& tuning);
+  CudaUpdates(const Config& config, const EnvironmentEntry& environment, const CudaTuning& tuning,
+              const Learner& learner = reinforce());
 
   /// What an update works on. The episode log and the sizes are known before memory is.
   struct Frame {
@@ -98,9 +101,8 @@ class CudaUpdates : public Backend {
   virtual void place_arrays(Arena& arena) = 0;
   /// The memory is there: pointers that are not placed, and what is copied once.
   virtual void finish_arrays() = 0;
-  virtual void launch_kernels() = 0;
-  /// The launches of an update from the gradient on.
-  virtual void launch_gradient() = 0;
+  /// Launches a stage; nothing where its work is in the launches of another.
+  virtual void launch(Stage stage) = 0;
   /// Brings the host's training state to the device, accumulators at zero.
   virtual void push_state() = 0;
   /// Takes the training state from host_.
@@ -205,6 +207,8 @@ class CudaUpdates : public Backend {
   };
   std::int32_t slots_in(std::int64_t room, const cuda::EpisodeLog& log, bool episodic) const;
   void allocate_training();
+  void launch_stages(std::span<const Stage> stages);
+  void launch_all();
   void launch_update();
   void launch_again(int bits_dropped);
   void read_back(std::int32_t slots);
@@ -219,6 +223,7 @@ class CudaUpdates : public Backend {
   std::vector<UpdateResult> results(std::int32_t slots);
   bool scored() const { return !environment_->facts->constant_reward; }
 
+  const Learner* learner_;
   cuda::EpisodeLists lists_{};  // in episodes_read_; [slots][listed_]
   std::int64_t listed_ = 0;     // of an update, at most
   std::int64_t lists_working_bytes_ = 0;

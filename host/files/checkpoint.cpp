@@ -24,7 +24,7 @@ namespace lockstep {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
+using Manifest = nlohmann::json;
 
 constexpr const char* kModelFile = "model.safetensors";
 constexpr const char* kOptimizerFile = "optimizer.safetensors";
@@ -41,7 +41,7 @@ std::string hex(std::uint32_t value) {
 }
 
 // nlohmann writes null for these without a word.
-void require_finite_json(const json& value, const std::string& name) {
+void require_finite_json(const Manifest& value, const std::string& name) {
   if (value.is_structured()) {
     for (const auto& [key, item] : value.items()) require_finite_json(item, name + "." + key);
   } else if (value.is_number_float() && !std::isfinite(value.get<double>())) {
@@ -55,20 +55,21 @@ void require_finite_tensors(const std::vector<NamedTensor>& tensors) {
     throw NumericError("checkpoint not written: " + found + " is NaN or infinite");
 }
 
-json seal_of(std::string_view content) {
+Manifest seal_of(std::string_view content) {
   return {{"size", content.size()}, {"crc32c", hex(crc32c(content))}};
 }
 
-std::string make_manifest(const json& trainer, std::string_view model, std::string_view optimizer) {
+std::string make_manifest(const Manifest& trainer, std::string_view model,
+                          std::string_view optimizer) {
   require(trainer.is_object(), "the trainer state of a checkpoint must be a JSON object");
   for (const char* key : kReservedKeys) {
     require(!trainer.contains(key), std::string("trainer state uses the reserved key ") + key);
   }
   require_finite_json(trainer, "trainer");
-  json manifest = trainer;
+  Manifest manifest = trainer;
   manifest["schema_version"] = kCheckpointSchemaVersion;
   manifest["files"] = {{kModelFile, seal_of(model)}, {kOptimizerFile, seal_of(optimizer)}};
-  std::string text = manifest.dump(2, ' ', false, json::error_handler_t::replace);
+  std::string text = manifest.dump(2, ' ', false, Manifest::error_handler_t::replace);
   text.resize(text.size() - 2);  // without the closing "\n}"
   text += kCrcKey;
   text += hex(crc32c(text));
@@ -82,7 +83,7 @@ std::string make_manifest(const json& trainer, std::string_view model, std::stri
 }
 
 // The JSON object, its checksum verified and removed.
-json parse_manifest(const fs::path& path) {
+Manifest parse_manifest(const fs::path& path) {
   const std::string text = read_file(path, kMaxTrainerJson);
   if (text.size() < kCrcKey.size() + kCrcDigits + kTail.size()) reject(path, "too short");
   const std::size_t digits = text.size() - kTail.size() - kCrcDigits;
@@ -100,7 +101,7 @@ json parse_manifest(const fs::path& path) {
   }
 }
 
-void check_version(const json& manifest, const fs::path& path) {
+void check_version(const Manifest& manifest, const fs::path& path) {
   const auto version = manifest.find("schema_version");
   if (version == manifest.end() || !version->is_number_integer()) {
     reject(path, "schema_version is missing");
@@ -116,9 +117,9 @@ void check_version(const json& manifest, const fs::path& path) {
   if (version->get<std::int64_t>() < 1) reject(path, "schema_version must be at least 1");
 }
 
-FileSeal seal_from(const json& manifest, const char* name, const fs::path& path) {
-  const json::json_pointer pointer = json::json_pointer("/files") / name;
-  const json seal = manifest.contains(pointer) ? manifest[pointer] : json();
+FileSeal seal_from(const Manifest& manifest, const char* name, const fs::path& path) {
+  const Manifest::json_pointer pointer = Manifest::json_pointer("/files") / name;
+  const Manifest seal = manifest.contains(pointer) ? manifest[pointer] : Manifest();
   const auto size = seal.is_object() ? seal.find("size") : seal.end();
   const auto crc = seal.is_object() ? seal.find("crc32c") : seal.end();
   if (size == seal.end() || !size->is_number_unsigned() || crc == seal.end() || !crc->is_string()) {

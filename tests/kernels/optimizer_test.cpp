@@ -1,4 +1,4 @@
-// Tests for kernels/optimizer.h, and for the per-update factors CpuBackend::apply() hands to it:
+// Tests for kernels/optimizer.h, and for the per-update factors CpuUpdates::take_step() hands to it:
 // torch.optim's rules written down again in double.
 #include "kernels/optimizer.h"
 

@@ -187,7 +187,7 @@ TEST_P(EstimateTest, EveryBaselineAndNormalisationFollowsItsDefinition) {
           const Config config = config_of(baseline, normalize, std_kind, returns, GetParam());
           CpuBackend backend = backend_for(config);
           backend.rollout(0);
-          backend.estimate();
+          backend.credit();
           Batch want = returns_of(backend, config);
           ASSERT_GT(want.count(), 200);
           subtract_baseline(want, config, 0);
@@ -213,7 +213,7 @@ TEST(EstimateTest, RunningMeanIsTheOneFromBeforeTheBatch) {
   double running = 0;
   for (std::uint32_t epoch = 0; epoch < 5; ++epoch) {
     backend.rollout(epoch);
-    backend.estimate();
+    backend.credit();
     Batch want = returns_of(backend, config);
     const double mean = want.sum() / want.count();
     subtract_baseline(want, config, running);

@@ -90,7 +90,7 @@ TEST(CpuGradient, StaysWithinTheQuantisationBoundOfTheDoubleGradient) {
     CpuBackend backend = make_cpu_backend(config, {.isa = available_isas().back()});
     const auto parameters = backend.download().parameters;
     backend.rollout(3);
-    backend.estimate();
+    backend.credit();
     EXPECT_EQ(backend.gradient(), 0) << "no rescaling is needed within the limits";
     check_within(backend, config, 3, parameters, work.name);
   }
@@ -130,7 +130,7 @@ TEST(CpuGradient, IsComputedAgainOneBitSmallerUntilItFits) {
       const TrainingState state = initial_state(backend, config);
       backend.upload(state);
       backend.rollout(3);
-      backend.estimate();
+      backend.credit();
       rescalings[bits == 12] = backend.gradient();
       EXPECT_LE(rescalings[bits == 12], bits) << "a scale that fits was passed over";
       check_within(backend, config, 3, state.parameters, work.name);

@@ -75,11 +75,11 @@ TEST(CpuBackend, AllocatesNothingFromTheFirstToTheLastStepOfAnUpdate) {
         const int start = allocations;
         backend.rollout(update);
         const int rollout = allocations;
-        backend.estimate();
+        backend.credit();
         const int estimate = allocations;
         backend.gradient();
         const int gradient = allocations;
-        backend.apply(config.lr, 1.0);
+        backend.take_step(config.lr, 1.0);
         const int apply = allocations;
         EXPECT_EQ(rollout - start, 0) << threads << " threads";
         EXPECT_EQ(estimate - rollout, 0) << threads << " threads";
@@ -165,7 +165,7 @@ TEST(CpuBackend, CountsWhatTheHorizonCutAndLeavesItOutOfTheGradient) {
 
   // whatever stands in the steps that were cut, the gradient is the same
   other.rollout(0);
-  other.estimate();
+  other.credit();
   const Record<float>& q = other.record();
   for (std::int64_t group = 0; group < q.groups; ++group) {
     for (int t = 0; t < 60; ++t) {
@@ -255,9 +255,9 @@ TEST(CpuBackend, ThePartsAreTheUpdate) {
   for (std::uint32_t update = 0; update < 3; ++update) {
     const UpdateResult result = whole.update(update, config.lr);
     parts.rollout(update);
-    parts.estimate();
+    parts.credit();
     EXPECT_EQ(parts.gradient(), result.rescalings);
-    parts.apply(config.lr, result.grad_norm);
+    parts.take_step(config.lr, result.grad_norm);
   }
   expect_same_state(whole.download(), parts.download());
 }

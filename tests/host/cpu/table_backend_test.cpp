@@ -214,9 +214,9 @@ TEST(TableBackend, ThePartsAreTheUpdate) {
   for (std::uint32_t update = 0; update < 3; ++update) {
     const UpdateResult result = whole.update(update, config.lr);
     parts.rollout(update);
-    parts.estimate();
+    parts.credit();
     EXPECT_EQ(parts.gradient(), result.rescalings);
-    parts.apply(config.lr, result.grad_norm);
+    parts.take_step(config.lr, result.grad_norm);
   }
   EXPECT_EQ(state_of(whole), state_of(parts));
 }
@@ -288,7 +288,7 @@ TEST(TableBackend, RefusesWeightsThatAreNotFinite) {
 TableBackend estimated(const Config& config) {
   TableBackend backend = make_table_backend(config);
   backend.rollout(0);
-  backend.estimate();
+  backend.credit();
   return backend;
 }
 
