@@ -26,9 +26,13 @@ struct TableLaunchShape {
 };
 inline constexpr int kMaxGradientBlock = 1024;
 
-/// Totals of weigh() and flags, order-free; zero at the start of an update.
+/// Totals of a batch and flags, order-free; zero at the start of an update. What returns() adds to,
+/// here and in SharedSums, is all that weigh() takes from the whole batch: several devices that
+/// share one would add theirs up in between.
 struct TableTotals {
-  unsigned long long loss, entropy;  // as TableSums, two's complement
+  unsigned long long episodes;       // finished; of returns()
+  unsigned long long steps;          // recorded, by groups; of returns()
+  unsigned long long loss, entropy;  // of weigh(), as TableSums, two's complement
   unsigned saturated;                // a g was out of range
   unsigned broken;                   // the optimiser would leave the finite numbers
   unsigned blocks_done;              // of finish()

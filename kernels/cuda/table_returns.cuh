@@ -15,6 +15,20 @@
 namespace lockstep::cuda {
 
 /// Reward-to-go of the thread's steps. kCut: a point ends the sum.
+/// Counts the thread's environment, and with its first lane the steps of its group; a whole warp
+/// calls it, once a batch.
+__device__ inline void count_batch(const TableUpdateArgs& args, const PackCursor<float>& pack) {
+  const std::int64_t env = pack.group * kGroup + pack.lane;
+  const bool there = env < args.rollout.num_envs;
+  const std::int64_t played =
+      there && pack.lane == 0 ? args.rollout.record.steps.steps[pack.group] : 0;
+  const std::int64_t episodes = warp_sum(std::int64_t{there ? args.rollout.episodes[env] : 0});
+  const std::int64_t steps = warp_sum(played * kGroup);
+  if (lane_index() != 0) return;
+  if (episodes != 0) add_signed(&args.totals->episodes, episodes);
+  if (steps != 0) add_signed(&args.totals->steps, steps);
+}
+
 template <bool kCut>
 LS_KERNEL(kMaxBlock)
 table_returns_kernel(const __grid_constant__ TableUpdateArgs args, TableCut cut) {
@@ -36,6 +50,7 @@ table_returns_kernel(const __grid_constant__ TableUpdateArgs args, TableCut cut)
     }
   }
   add_sums(args.returns, sums);
+  if (steps.first == 0) count_batch(args, steps.pack);  // the whole block
 }
 
 /// Subtracts the baseline from the advantages of the thread's steps. Normalising per episode takes

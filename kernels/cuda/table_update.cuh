@@ -81,6 +81,7 @@ table_next_kernel(const __grid_constant__ TableUpdateArgs args) {
   }
   if (!first) return;
   TableTotals& totals = *args.totals;
+  totals.episodes = totals.steps = 0;
   totals.loss = totals.entropy = 0;
   totals.saturated = 0;
   *args.returns = {};

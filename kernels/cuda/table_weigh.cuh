@@ -1,10 +1,10 @@
 // Each step's logit gradient of a table policy as an integer, once the returns are known.
 //
-// Two launches: one block settles the scalars of the update (scales, number of episodes, whether
-// there is anything to learn), then a thread takes an environment and a chunk of time
+// Two launches: one thread settles the scalars of the update (scales, what an integer is worth,
+// whether there is anything to learn), then a thread takes an environment and a chunk of time
 // (table_steps.cuh) and the grid clears the sums that accumulate() adds to. Bytes a step: reads 8
 // of logit and advantage and 1/2 of bits, writes 4, with a leak 8. Limiter: bandwidth.
-// budget: table_scalars_kernel<256> registers<=80 spills<=0
+// budget: table_scalars_kernel<32> registers<=80 spills<=0
 // budget: table_weigh_kernel<.*> registers<=64 spills<=0
 #pragma once
 
@@ -14,33 +14,13 @@
 
 namespace lockstep::cuda {
 
-/// What weigh() settles, by one block.
+/// What weigh() settles, by one thread.
 template <int kBlock>
 LS_KERNEL(kBlock)
 table_scalars_kernel(const __grid_constant__ TableUpdateArgs args) {
-  LS_SHARED(warps, std::int64_t[kBlock / kWarp][2]);
-  if (args.state->stop != Stop::kRunning) return;  // nobody writes it before the barrier below
-  const Record<float>& record = args.rollout.record.steps;
-  std::int64_t episodes = 0, steps = 0;
-  for (std::int64_t i = threadIdx.x; i < args.rollout.num_envs; i += kBlock) {
-    episodes += args.rollout.episodes[i];
-  }
-  for (std::int64_t i = threadIdx.x; i < record.groups; i += kBlock) {
-    steps += record.steps[i] * kGroup;
-  }
-  episodes = warp_sum(episodes);
-  steps = warp_sum(steps);
-  if (lane_index() == 0) {
-    warps[warp_in_block()][0] = episodes;
-    warps[warp_in_block()][1] = steps;
-  }
-  __syncthreads();
-  if (threadIdx.x != 0) return;
-  episodes = steps = 0;
-  for (const auto& of_warp : warps) {
-    episodes += of_warp[0];
-    steps += of_warp[1];
-  }
+  if (args.state->stop != Stop::kRunning || threadIdx.x != 0) return;
+  const auto episodes = static_cast<std::int64_t>(args.totals->episodes);
+  const auto steps = static_cast<std::int64_t>(args.totals->steps);
   const ReturnSums returns = load_sums(*args.returns);
   const ReturnSums advantages = load_sums(*args.advantages);
   if (returns.saturated || advantages.saturated) {
@@ -112,8 +92,8 @@ table_weigh_kernel(const __grid_constant__ TableUpdateArgs args, TableCut cut) {
 /// Errors: those of the launch
 inline cudaError_t table_weigh(const TableUpdateArgs& args, const TableLaunchShape& shape,
                                cudaStream_t stream) {
-  const cudaError_t status = launch("table_scalars", table_scalars_kernel<kMaxBlock>, dim3(1),
-                                    dim3(kMaxBlock), 0, stream, args);
+  const cudaError_t status =
+      launch("table_scalars", table_scalars_kernel<kWarp>, dim3(1), dim3(kWarp), 0, stream, args);
   if (status != cudaSuccess) return status;
   const TableRecord& record = args.rollout.record;
   const TableCut cut = table_cut(record, shape.block, table_chunk(record));

@@ -119,7 +119,7 @@ inline void expect_ready_for_the_next(const CudaTableUpdate& u, std::uint32_t ep
     EXPECT_EQ(s.saturated | s.largest, 0u);
   }
   const cuda::TableTotals totals = u.totals.download()[0];
-  EXPECT_EQ(totals.loss | totals.entropy, 0u);
+  EXPECT_EQ(totals.loss | totals.entropy | totals.episodes | totals.steps, 0u);
   EXPECT_EQ(totals.saturated | totals.broken | totals.blocks_done, 0u);
   const cuda::UpdateState state = u.state.download()[0];
   EXPECT_EQ(state.epoch, epoch);

@@ -150,6 +150,13 @@ class CudaTableUpdate {
             bits_dropped};
   }
 
+  /// Of all groups, in every lane.
+  std::int64_t recorded_steps() const {
+    std::int64_t sum = 0;
+    for (std::int64_t group = 0; group < run.groups; ++group) sum += run.steps_[group] * kGroup;
+    return sum;
+  }
+
   // ---- what the tests change on the device ----
 
   static cuda::SharedSums shared(const ReturnSums& from) {
@@ -159,6 +166,10 @@ class CudaTableUpdate {
   }
   /// The CPU's estimates in place of the device's own.
   void upload_estimates() {
+    cuda::TableTotals counted{};
+    counted.episodes = static_cast<unsigned long long>(run.games_.episodes);
+    counted.steps = static_cast<unsigned long long>(recorded_steps());
+    totals.upload({counted});
     returns.upload({shared(cpu_returns)});
     advantages.upload({shared(cpu_advantages)});
     advantage.upload(vector_of(run.advantage));

@@ -31,6 +31,8 @@ void expect_weighed(const LearnCase& c) {
   estimate(u);
   expect_shared(u.returns.download()[0], u.cpu_returns, "returns");
   expect_shared(u.advantages.download()[0], u.cpu_advantages, "advantages");
+  EXPECT_EQ(static_cast<std::int64_t>(u.totals.download()[0].episodes), u.run.games_.episodes);
+  EXPECT_EQ(static_cast<std::int64_t>(u.totals.download()[0].steps), u.recorded_steps());
   expect_steps(u, u.advantage, u.run.advantage, "advantage");
   u.weigh();
   weigh(u);
@@ -102,9 +104,10 @@ TEST(CudaTableWeigh, LosesABitForEveryDoublingOfTheStepsBeyondTheMost) {
   u.estimate();
   u.upload_estimates();
   const auto scale = [&](std::int64_t steps) {
-    auto recorded = vector_of(u.run.steps_);
-    recorded[0] = static_cast<std::int32_t>(steps / kGroup - recorded[1]);
-    u.steps.upload(recorded);
+    cuda::TableTotals batch{};
+    batch.episodes = 1;
+    batch.steps = static_cast<unsigned long long>(steps);
+    u.totals.upload({batch});
     weigh(u);
     return u.step.download()[0].gradient.scale;
   };
