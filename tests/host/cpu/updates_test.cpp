@@ -32,6 +32,9 @@ class Noting : public CpuUpdates {
       : CpuUpdates(config_of(threads), find_environment("cartpole"), {.threads = threads}, 1,
                    learner) {
     allocate_updates(500);
+    outcome_.episodes.zero();
+    outcome_.episodes[0] = 2;
+    outcome_.episodes[39] = 1;
     steps_.groups = 3;
     steps_.steps = lengths_;
     numbers.assign(4, 1.0f);
@@ -111,6 +114,7 @@ TEST(CpuUpdates, AreTheStagesOfReinforce) {
   EXPECT_THAT(backend.notes, ElementsAre("rollout 6", "credit", "weigh 0", "accumulate 0",
                                          "reduce 0", "finish 0", "step", "renew"));
   EXPECT_EQ(result.rescalings, 0);
+  EXPECT_EQ(result.policy_loss, -60.0 / 3);
   EXPECT_EQ(result.entropy, 42.0 / 21);
   EXPECT_EQ(result.grad_norm, 0.5);
   EXPECT_THAT(result.scores, ElementsAre(3, 4));
@@ -135,7 +139,7 @@ TEST(CpuUpdates, SumUpWhatABatchIsMadeOf) {
   EXPECT_EQ(backend.batch().returns.count, 3 * 7);
   EXPECT_EQ(backend.batch().returns.sum, 300);
   EXPECT_EQ(backend.batch().steps, 35 * kGroup);
-  EXPECT_EQ(backend.batch().episodes, 0);
+  EXPECT_EQ(backend.batch().episodes, 3);
 }
 
 TEST(CpuUpdates, APassBeginsAgainUntilAllTermsAreInRange) {
