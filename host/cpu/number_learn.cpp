@@ -88,7 +88,7 @@ std::array<std::span<float>, 3> CpuBackend::trained() {
 
 std::uint32_t CpuBackend::optimize(const OptimizerArgs& args, std::int64_t first,
                                    std::int64_t count) {
-  std::uint32_t largest = 0;
+  std::uint32_t most = 0;
   for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(first + count); ++i) {
     float parameter = state_.parameters[i];
     float m = state_.first_moment[i], v = state_.second_moment[i];
@@ -96,9 +96,9 @@ std::uint32_t CpuBackend::optimize(const OptimizerArgs& args, std::int64_t first
     state_.parameters[i] = parameter;
     state_.first_moment[i] = m;
     state_.second_moment[i] = v;
-    largest = std::max({largest, magnitude_bits(parameter), magnitude_bits(m), magnitude_bits(v)});
+    most = std::max({most, magnitude_bits(parameter), magnitude_bits(m), magnitude_bits(v)});
   }
-  return largest;
+  return most;
 }
 
 }  // namespace lockstep

@@ -55,6 +55,7 @@ class TableBackend : public CpuUpdates {
   Totals totals() const override;
   double gradient_norm() override;
   std::array<std::span<float>, 3> trained() override;
+  std::uint32_t largest(std::span<const float> numbers) const override;
   std::uint32_t optimize(const OptimizerArgs& args, std::int64_t first,
                          std::int64_t count) override;
   void renew() override { build(network_); }

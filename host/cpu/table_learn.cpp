@@ -127,17 +127,21 @@ std::array<std::span<float>, 3> TableBackend::trained() {
   return {all(network_.numbers), all(first_moment_), all(second_moment_)};
 }
 
+std::uint32_t TableBackend::largest(std::span<const float> numbers) const {
+  return ops_->largest(static_cast<std::int64_t>(numbers.size()), numbers.data());
+}
+
 std::uint32_t TableBackend::optimize(const OptimizerArgs& args, std::int64_t first,
                                      std::int64_t count) {
   float* const parameters = network_.numbers.data() + first;
   float* const m = first_moment_.data() + first;
   float* const v = second_moment_.data() + first;
   ops_->optimize(args, count, gradient_.data() + first, parameters, m, v);
-  std::uint32_t largest = 0;
+  std::uint32_t most = 0;
   for (const float* numbers : {parameters, m, v}) {
-    largest = std::max(largest, ops_->largest(count, numbers));
+    most = std::max(most, ops_->largest(count, numbers));
   }
-  return largest;
+  return most;
 }
 
 }  // namespace lockstep

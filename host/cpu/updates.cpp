@@ -60,10 +60,14 @@ void CpuUpdates::begin_from(const RunningState& running) {
   running_ = running;
   largest_state_ = 0;
   for (const std::span<float> numbers : trained()) {
-    for (const float value : numbers) {
-      largest_state_ = std::max(largest_state_, magnitude_bits(value));
-    }
+    largest_state_ = std::max(largest_state_, largest(numbers));
   }
+}
+
+std::uint32_t CpuUpdates::largest(std::span<const float> numbers) const {
+  std::uint32_t most = 0;
+  for (const float value : numbers) most = std::max(most, magnitude_bits(value));
+  return most;
 }
 
 std::vector<UpdateResult> CpuUpdates::updates(std::uint32_t epoch, std::span<const double> lr) {
@@ -214,18 +218,18 @@ void CpuUpdates::take_step(double lr, double grad_norm) {
   for (std::size_t i = 0; !tame && i < kept.size(); ++i) {
     kept[i].assign(state[i].begin(), state[i].end());
   }
-  std::atomic<std::uint32_t> largest{0};
+  std::atomic<std::uint32_t> most{0};
   parallel_for(chunks, tuning_.threads, [&](std::int64_t chunk, int) {
     const std::int64_t first = chunk * kOptimizerChunk;
-    raise_to(largest, optimize(args, first, std::min(kOptimizerChunk, n - first)));
+    raise_to(most, optimize(args, first, std::min(kOptimizerChunk, n - first)));
   });
-  if (largest >= magnitude_bits(INFINITY)) {
+  if (most >= magnitude_bits(INFINITY)) {
     for (std::size_t i = 0; !tame && i < kept.size(); ++i) {
       std::copy(kept[i].begin(), kept[i].end(), state[i].begin());
     }
     throw NumericError(numeric_error::kParameter);
   }
-  largest_state_ = largest;
+  largest_state_ = most;
   renew();
 }
 

@@ -83,6 +83,8 @@ class CpuUpdates : public Backend {
   virtual double gradient_norm() = 0;
   /// Parameters and moments.
   virtual std::array<std::span<float>, 3> trained() = 0;
+  /// The largest magnitude of some numbers, as optimize() gives it.
+  virtual std::uint32_t largest(std::span<const float> numbers) const;
   /// Steps numbers [first, first + count). Returns the largest magnitude of what they and their
   /// moments have become, as the bits of a float; NaN is above all.
   virtual std::uint32_t optimize(const OptimizerArgs& args, std::int64_t first,

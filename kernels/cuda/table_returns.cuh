@@ -35,6 +35,7 @@ table_returns_kernel(const __grid_constant__ TableUpdateArgs args, TableCut cut)
   if (args.state->stop != Stop::kRunning) return;  // the whole grid
   const UpdatePlan& plan = args.plan;
   const TableSteps steps(args, cut);
+  if (steps.first == 0) count_batch(args, steps.pack);  // the whole block
   ReturnSums sums;
   if (steps.first < steps.end) {
     int t = steps.end - 1;
@@ -50,7 +51,6 @@ table_returns_kernel(const __grid_constant__ TableUpdateArgs args, TableCut cut)
     }
   }
   add_sums(args.returns, sums);
-  if (steps.first == 0) count_batch(args, steps.pack);  // the whole block
 }
 
 /// Subtracts the baseline from the advantages of the thread's steps. Normalising per episode takes
