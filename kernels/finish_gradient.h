@@ -8,6 +8,7 @@
 // Two actions share one logit: row 1 gets the gradient, row 0 its negative.
 #pragma once
 
+#include "kernels/flat_layout.h"
 #include "kernels/reinforce_grad.h"
 #include "kernels/trajectory.h"
 
@@ -23,8 +24,9 @@ struct FinishArgs {
   int O, A;
   Real drop_scale;  // s
   double divisor;   // number of episodes
-  Real* grad;       // flat: layer1.weight [H, O], layer1.bias [H], layer2.weight
-                    // [A, H], layer2.bias [A]; linear: layer1.weight [A, O], bias [A]
+  Real* grad;       // FlatLayout
+
+  LS_HD FlatLayout flat() const { return {O, A, policy.hidden}; }
 };
 
 /// Writes one output gradient for logit z into the rows of the actions it stands for.
@@ -58,20 +60,21 @@ LS_HD void finish_number(const FinishArgs<Real, Acc>& args, int position, int i)
   const int j = position / args.policy.chain + kPartials * (position % args.policy.chain);
   if (j >= H) return;
   const Real* unit = args.policy.units + std::int64_t{position} * unit_stride(O, Z);
-  Real* bias = args.grad + std::int64_t{H} * O;
   double sum = 0;
   if (i <= O) {
     for (int z = 0; z < Z; ++z) {
       sum += static_cast<double>(unit[O + 1 + z]) * unit_sum(args, position, z, i);
     }
-    (i < O ? args.grad[std::int64_t{j} * O + i] : bias[j]) = static_cast<Real>(sum / args.divisor);
+    const std::int64_t at = i < O ? std::int64_t{j} * O + i : args.flat().hidden_bias() + j;
+    args.grad[at] = static_cast<Real>(sum / args.divisor);
     return;
   }
   const int z = i - O - 1;
   for (int k = 0; k <= O; ++k) {
     sum += static_cast<double>(unit[k]) * unit_sum(args, position, z, k);
   }
-  write_rows(bias + H + j, args.A, z, H, static_cast<double>(args.drop_scale) * sum / args.divisor);
+  write_rows(args.grad + args.flat().output_weight() + j, args.A, z, H,
+             static_cast<double>(args.drop_scale) * sum / args.divisor);
 }
 
 /// Gradient of all parameters of a hidden unit, from its walking position.
@@ -83,12 +86,12 @@ LS_HD void finish_unit(const FinishArgs<Real, Acc>& args, int position) {
 /// Gradient of the output bias, or of all parameters of the linear policy.
 template <class Real, class Acc>
 LS_HD void finish_output(const FinishArgs<Real, Acc>& args) {
-  const int O = args.O, Z = logits_of(args.A), H = args.policy.hidden;
+  const int O = args.O, Z = logits_of(args.A);
   const bool linear = args.policy.form == PolicyForm::kLinear;
   const auto term = [&](int z, int i) {
     return Acc::value(args.sums[args.layout.all() + z * (O + 1) + i], args.scale[i]) / args.divisor;
   };
-  Real* bias = args.grad + (linear ? args.A * O : H * O + H + args.A * H);
+  Real* bias = args.grad + args.flat().output_bias();
   for (int z = 0; z < Z; ++z) {
     for (int i = 0; linear && i < O; ++i) write_rows(args.grad + i, args.A, z, O, term(z, i));
     write_rows(bias, args.A, z, 1, term(z, O));

@@ -2,19 +2,19 @@
 // by number: the host packs with a loop, a device with a thread each.
 #pragma once
 
+#include "kernels/flat_layout.h"
 #include "kernels/trajectory.h"
 
 namespace lockstep {
 
-/// Flat layout: layer1.weight [H, O], layer1.bias [H], layer2.weight [A, H], layer2.bias [A];
-/// linear (H = 0): layer1.weight [A, O], layer1.bias [A].
 template <class Real>
 struct PackArgs {
-  const Real* flat;
+  const Real* flat;  // FlatLayout
   std::int32_t O, A, H;
   std::int32_t chain;  // PolicyView::chain
   Real drop_scale;     // 1 / (1 - dropout)
 
+  LS_HD FlatLayout layout() const { return {O, A, H}; }
   /// Numbers of a unit: O weights, the bias, Z output weights. Linear: a logit's O weights and
   /// bias.
   LS_HD int unit_size() const { return O + 1 + (H > 0 ? logits_of(A) : 0); }
@@ -40,28 +40,27 @@ LS_HD Real logit_row(const Real* rows, int A, int z, std::int64_t stride) {
 template <class Real>
 LS_HD void pack_number(const PackArgs<Real>& args, int j, int i, Real* units) {
   const int O = args.O, H = args.H;
+  const FlatLayout layout = args.layout();
   if (H == 0) {
-    const Real* rows = args.flat + (i < O ? i : args.A * O);
+    const Real* rows = args.flat + (i < O ? i : layout.output_bias());
     units[j * (O + 1) + i] = logit_row(rows, args.A, j, i < O ? O : 1);
     return;
   }
   Real* unit = units + walking_position(j, args.chain) * unit_stride(O, logits_of(args.A));
-  const Real* bias = args.flat + std::int64_t{H} * O;
-  const Real* out_weight = bias + H;
   if (i < O) {
     unit[i] = args.flat[std::int64_t{j} * O + i];
   } else if (i == O) {
-    unit[O] = bias[j];
+    unit[O] = args.flat[layout.hidden_bias() + j];
   } else {
-    unit[i] = logit_row(out_weight + j, args.A, i - O - 1, H) * args.drop_scale;
+    const Real* rows = args.flat + layout.output_weight() + j;
+    unit[i] = logit_row(rows, args.A, i - O - 1, H) * args.drop_scale;
   }
 }
 
 /// The output bias of logit z; the linear policy has its own in its units.
 template <class Real>
 LS_HD Real packed_output_bias(const PackArgs<Real>& args, int z) {
-  const std::int64_t H = args.H;
-  return logit_row(args.flat + H * args.O + H + args.A * H, args.A, z, 1);
+  return logit_row(args.flat + args.layout().output_bias(), args.A, z, 1);
 }
 
 }  // namespace lockstep

@@ -14,11 +14,6 @@ namespace {
 // trip.
 constexpr std::int32_t kLookEvery = 32;
 
-DenseLayer layer_of(const float* weight, const float* bias, int in, int out,
-                    DenseActivation activation) {
-  return {in, out, activation, {weight, weight + std::int64_t{in} * out}, {bias, bias + out}};
-}
-
 /// Two rows become their difference.
 void fold_two_actions(DenseLayer& layer) {
   const auto in = static_cast<std::size_t>(layer.in);
@@ -68,28 +63,19 @@ bool all_finished(DenseDevice& device) {
 
 std::vector<DenseLayer> dense_layers(const PolicyShape& shape, std::span<const float> flat,
                                      Activation activation) {
-  const int O = shape.O, A = shape.A, H = shape.H;
-  const float* weight = flat.data();
   const auto hidden =
       activation == Activation::kLeakyRelu ? DenseActivation::kLeakyRelu : DenseActivation::kRelu;
   std::vector<DenseLayer> layers;
-  if (shape.pictures) {  // no biases, and one row of output is all there is
-    const std::vector<float> none(static_cast<std::size_t>(std::max(H, 1)));
-    layers.push_back(layer_of(weight, none.data(), O, H, hidden));
-    layers.push_back(
-        layer_of(weight + std::int64_t{H} * O, none.data(), H, 1, DenseActivation::kNone));
-    return layers;
+  for (const NetworkLayer& layer : shape.layers()) {
+    const auto weight = flat.begin() + layer.weight_at, bias = flat.begin() + layer.bias_at;
+    DenseLayer dense{
+        layer.in, layer.out, layer.activated ? hidden : DenseActivation::kNone, {}, {}};
+    dense.weight.assign(weight, weight + layer.weights());
+    dense.bias.resize(static_cast<std::size_t>(layer.out));
+    if (layer.bias) std::copy(bias, bias + layer.out, dense.bias.begin());
+    layers.push_back(std::move(dense));
   }
-  if (shape.kind == PolicyKind::kLinear) {
-    layers.push_back(layer_of(weight, weight + std::int64_t{A} * O, O, A, DenseActivation::kNone));
-  } else {
-    const float* bias = weight + std::int64_t{H} * O;
-    const float* out_weight = bias + H;
-    layers.push_back(layer_of(weight, bias, O, H, hidden));
-    layers.push_back(
-        layer_of(out_weight, out_weight + std::int64_t{A} * H, H, A, DenseActivation::kNone));
-  }
-  if (A == 2) fold_two_actions(layers.back());
+  if (layers.back().out == 2) fold_two_actions(layers.back());  // of pictures it is one row
   return layers;
 }
 

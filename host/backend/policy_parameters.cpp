@@ -14,24 +14,33 @@
 namespace lockstep {
 namespace {
 
+constexpr const char* kFirstLayer = "layer1";
+constexpr const char* kSecondLayer = "layer2";
+constexpr const char* kWeight = ".weight";
+constexpr const char* kBias = ".bias";
+
+/// A tensor of a layer.
 struct Part {
-  const char* name;
+  std::string name;
   std::vector<std::int64_t> shape;
   std::int64_t fan_in, fan_out;
   std::int64_t count() const { return shape.size() == 2 ? shape[0] * shape[1] : shape[0]; }
 };
 
-std::vector<Part> parts_of(const PolicyShape& s) {
-  if (s.kind == PolicyKind::kLinear) {
-    return {{"layer1.weight", {s.A, s.O}, s.O, s.A}, {"layer1.bias", {s.A}, s.O, s.A}};
+std::vector<Part> parts_of(const PolicyShape& shape) {
+  std::vector<Part> parts;
+  for (const NetworkLayer& layer : shape.layers()) {
+    parts.push_back({layer.name + kWeight, {layer.out, layer.in}, layer.in, layer.out});
+    if (layer.bias) parts.push_back({layer.name + kBias, {layer.out}, layer.in, layer.out});
   }
-  if (s.pictures) {
-    return {{"layer1.weight", {s.H, s.O}, s.O, s.H}, {"layer2.weight", {1, s.H}, s.H, 1}};
-  }
-  return {{"layer1.weight", {s.H, s.O}, s.O, s.H},
-          {"layer1.bias", {s.H}, s.O, s.H},
-          {"layer2.weight", {s.A, s.H}, s.H, s.A},
-          {"layer2.bias", {s.A}, s.H, s.A}};
+  return parts;
+}
+
+const NamedTensor* find_weight(const std::vector<NamedTensor>& tensors, const char* layer) {
+  const std::string name = std::string(layer) + kWeight;
+  const auto found = std::find_if(tensors.begin(), tensors.end(),
+                                  [&](const NamedTensor& tensor) { return tensor.name == name; });
+  return found == tensors.end() ? nullptr : &*found;
 }
 
 std::string names_of(const std::vector<Part>& parts, const std::string& suffix) {
@@ -71,10 +80,38 @@ void fill_normal(std::uint64_t seed, float deviation, std::int64_t begin, std::i
 
 }  // namespace
 
+std::vector<NetworkLayer> PolicyShape::layers() const {
+  std::vector<NetworkLayer> layers;
+  std::int64_t at = 0;
+  const auto add = [&](const char* name, int in, int out, bool activated) {
+    NetworkLayer layer{name, in, out, !pictures, activated};
+    layer.weight_at = at;
+    layer.bias_at = at + layer.weights();
+    at = layer.bias_at + (layer.bias ? out : 0);
+    layers.push_back(std::move(layer));
+  };
+  if (kind == PolicyKind::kLinear) {
+    add(kFirstLayer, O, A, false);
+  } else {
+    add(kFirstLayer, O, H, true);
+    add(kSecondLayer, H, pictures ? 1 : A, false);
+  }
+  return layers;
+}
+
 std::int64_t PolicyShape::size() const {
   std::int64_t total = 0;
   for (const Part& part : parts_of(*this)) total += part.count();
   return total;
+}
+
+NetworkSize network_size(const std::vector<NamedTensor>& tensors, const std::string& where) {
+  const NamedTensor* first = find_weight(tensors, kFirstLayer);
+  if (first == nullptr || first->shape.size() != 2) {
+    throw BadInput(where + ": no tensor " + kFirstLayer + kWeight + " of rank 2");
+  }
+  if (find_weight(tensors, kSecondLayer) == nullptr) return {PolicyKind::kLinear, 0};
+  return {PolicyKind::kMlp, first->shape[0]};
 }
 
 std::vector<NamedTensor> PolicyShape::tensors(std::span<const float> flat,

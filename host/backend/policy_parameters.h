@@ -15,14 +15,29 @@
 
 namespace lockstep {
 
-/// Flat layout: layer1.weight [H, O], layer1.bias [H], layer2.weight [A, H], layer2.bias [A];
-/// linear: layer1.weight [A, O], layer1.bias [A]; of pictures: layer1.weight [H, O],
-/// layer2.weight [1, H], the logit of action 1, and no biases.
+/// A layer of a network, and where its numbers stand in the flat array of parameters. Its tensors
+/// are `name`.weight [out, in] and, with a bias, `name`.bias [out].
+struct NetworkLayer {
+  std::string name;
+  int in = 0, out = 0;
+  bool bias = true;
+  bool activated = false;      // by the policy's activation; else it is the output
+  std::int64_t weight_at = 0;  // of its first weight
+  std::int64_t bias_at = 0;    // of its first bias
+
+  std::int64_t weights() const { return std::int64_t{in} * out; }
+};
+
+/// The parameters are one flat array, layer by layer, weights before the bias.
 struct PolicyShape {
   PolicyKind kind = PolicyKind::kMlp;
   int O = 0, A = 0, H = 0;  // H = 0 for the linear policy
   bool pictures = false;    // of an environment of objects
 
+  /// What initial values, tensors and their names, and the dense path are made of: layer1 [H, O]
+  /// and layer2 [A, H]; linear: layer1 [A, O]; of pictures: layer1 [H, O] and layer2 [1, H], the
+  /// logit of action 1, and no biases.
+  std::vector<NetworkLayer> layers() const;
   std::int64_t size() const;
   /// Name, shape and values of each tensor of a flat array of size().
   std::vector<NamedTensor> tensors(std::span<const float> flat,
@@ -33,6 +48,14 @@ struct PolicyShape {
   std::vector<float> flatten(const std::vector<NamedTensor>& tensors,
                              const std::string& suffix = "", const std::string& where = "") const;
 };
+
+/// What the tensors of a policy say of its network, whatever its environment is.
+struct NetworkSize {
+  PolicyKind kind = PolicyKind::kMlp;
+  std::int64_t hidden = 0;  // units; 0: linear
+};
+/// Errors: BadInput after `where` if there is no first layer of rank 2.
+NetworkSize network_size(const std::vector<NamedTensor>& tensors, const std::string& where);
 
 /// The shape a configuration asks for in an environment.
 PolicyShape policy_shape(const Config& config, const EnvironmentEntry& environment);

@@ -1,9 +1,6 @@
 // See policy_source.h.
 #include "host/cli/policy_source.h"
 
-#include <algorithm>
-#include <string_view>
-
 #include "host/backend/environments.h"
 #include "host/backend/policy_parameters.h"
 #include "host/errors.h"
@@ -39,24 +36,13 @@ Config run_settings(const fs::path& path, const Config& fallback) {
   return fs::exists(run / kConfigFile) ? config_from_toml(run / kConfigFile) : fallback;
 }
 
-const NamedTensor* find_tensor(const std::vector<NamedTensor>& tensors, std::string_view name) {
-  const auto found = std::find_if(tensors.begin(), tensors.end(),
-                                  [&](const NamedTensor& tensor) { return tensor.name == name; });
-  return found == tensors.end() ? nullptr : &*found;
-}
-
 void set_policy_shape(Config& config, const std::vector<NamedTensor>& tensors,
                       const fs::path& path) {
-  const NamedTensor* first = find_tensor(tensors, "layer1.weight");
-  if (first == nullptr || first->shape.size() != 2) {
-    throw BadInput(path.string() + ": no tensor layer1.weight of rank 2");
-  }
-  const bool has_second = find_tensor(tensors, "layer2.weight") != nullptr;
-  config.policy = has_second ? PolicyKind::kMlp : PolicyKind::kLinear;
-  if (has_second) {
-    set_option(config, *find_option("hidden"), std::to_string(first->shape[0]),
-               Origin{path.string() + ": units of layer1.weight", true});
-  }
+  const NetworkSize network = network_size(tensors, path.string());
+  config.policy = network.kind;
+  if (network.kind == PolicyKind::kLinear) return;
+  set_option(config, *find_option("hidden"), std::to_string(network.hidden),
+             Origin{path.string() + ": units of layer1.weight", true});
 }
 
 }  // namespace

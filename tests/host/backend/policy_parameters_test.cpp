@@ -11,6 +11,7 @@
 
 #include "host/errors.h"
 #include "host/text.h"
+#include "kernels/flat_layout.h"
 
 namespace lockstep {
 namespace policy_parameters_test {
@@ -37,6 +38,41 @@ TEST(PolicyShape, HasPyTorchsTensors) {
   }
   EXPECT_EQ(kMlp.flatten(tensors, ".exp_avg"), flat);
   EXPECT_EQ(kLinear.tensors(std::vector<float>(10)).size(), 2u);
+}
+
+TEST(PolicyShape, LayersStandWhereKernelsLookForThem) {
+  for (const PolicyShape& shape : {kMlp, kWide, kLinear}) {
+    const FlatLayout flat{shape.O, shape.A, shape.H};
+    const std::vector<NetworkLayer> layers = shape.layers();
+    EXPECT_EQ(layers.front().weight_at, 0);
+    EXPECT_EQ(layers.back().weight_at, flat.output_weight());
+    EXPECT_EQ(layers.back().bias_at, flat.output_bias());
+    EXPECT_EQ(layers.front().activated, shape.H > 0);
+    EXPECT_FALSE(layers.back().activated);
+    if (shape.H > 0) {
+      EXPECT_EQ(layers.front().bias_at, flat.hidden_bias());
+    }
+    EXPECT_EQ(shape.size(), flat.size());
+  }
+  const PolicyShape pictures{PolicyKind::kMlp, 6400, 2, 7, true};
+  ASSERT_EQ(pictures.layers().size(), 2u);
+  EXPECT_EQ(pictures.layers()[1].weight_at, 6400 * 7);
+  EXPECT_EQ(pictures.layers()[1].out, 1);
+  EXPECT_FALSE(pictures.layers()[0].bias || pictures.layers()[1].bias);
+  EXPECT_EQ(pictures.size(), 6401 * 7);
+}
+
+TEST(PolicyShape, TensorsTellTheSizeOfTheirNetwork) {
+  for (const PolicyShape& shape : {kMlp, kWide, kLinear}) {
+    const std::vector<float> flat(static_cast<std::size_t>(shape.size()));
+    const NetworkSize network = network_size(shape.tensors(flat), "here");
+    EXPECT_EQ(network.kind, shape.kind);
+    EXPECT_EQ(network.hidden, shape.H);
+  }
+  auto tensors = kMlp.tensors(std::vector<float>(static_cast<std::size_t>(kMlp.size())));
+  tensors[0].shape = {19, 4, 1};
+  EXPECT_THAT([&] { network_size(tensors, "here"); },
+              ThrowsMessage<BadInput>(HasSubstr("here: no tensor layer1.weight of rank 2")));
 }
 
 TEST(PolicyShape, NamesTheTensorThatDoesNotFit) {
