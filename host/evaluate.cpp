@@ -75,13 +75,10 @@ void Engine::Impl::keep_actions(PlayRequest request, EvalResult& result) const {
   const auto episodes = static_cast<std::size_t>(request.num_envs);
   result.actions.resize(episodes);
   for (std::size_t i = 0; i < episodes; ++i) {
-    const std::size_t group = i / kGroup * static_cast<std::size_t>(record.T), lane = i % kGroup;
-    const auto length = static_cast<std::size_t>(result.lengths[i]);
-    for (std::size_t step = group; step < group + length; ++step) {
-      const bool wide = record.action != nullptr;
-      result.actions[i].push_back(
-          wide ? record.action[step * kGroup + lane]
-               : static_cast<std::uint8_t>((record.action_bits[step] >> lane) & 1));
+    const RecordedEnv env(record, facts.observation_size, facts.num_actions,
+                          static_cast<std::int64_t>(i));
+    for (std::int32_t t = 0; t < result.lengths[i]; ++t) {
+      result.actions[i].push_back(env.action(t));
     }
   }
   if (!environment.has_objects()) return;

@@ -30,29 +30,24 @@ Trajectory to_trajectory(const Record<float>& r, std::int64_t N, int O, int A, b
   if (r.obs != nullptr) out.obs.resize(static_cast<std::size_t>(N * (r.T + 1) * O));
   if (logits) out.logits.resize(steps * static_cast<std::size_t>(Z));
   out.action.resize(steps);
-  out.reward.assign(steps, 1.0f);
+  out.reward.resize(steps);
   out.terminated.resize(steps);
   out.truncated.resize(steps);
   for (std::int64_t t = 0; t < r.T; ++t) {
     for (std::int64_t i = 0; i < N; ++i) {
-      const std::int64_t word = i / kGroup * r.T + t;
-      const std::int64_t lane = i % kGroup;
+      const RecordedEnv env(r, O, A, i);
       const std::int64_t row = t * N + i;
       const auto at = static_cast<std::size_t>(row);
       for (int o = 0; r.obs != nullptr && o < O; ++o) {
-        out.obs[static_cast<std::size_t>(row * O + o)] = r.obs[(word * O + o) * kGroup + lane];
+        out.obs[static_cast<std::size_t>(row * O + o)] = env.obs(t, o);
       }
       for (int z = 0; logits && z < Z; ++z) {
-        out.logits[static_cast<std::size_t>(row * Z + z)] =
-            r.logits[(word * Z + z) * kGroup + lane];
+        out.logits[static_cast<std::size_t>(row * Z + z)] = env.logit(t, z);
       }
-      const auto bit = [&](const std::uint16_t* words) {
-        return static_cast<std::uint8_t>((words[word] >> lane) & 1);
-      };
-      out.action[at] = r.action != nullptr ? r.action[word * kGroup + lane] : bit(r.action_bits);
-      if (r.reward != nullptr) out.reward[at] = r.reward[word * kGroup + lane];
-      out.terminated[at] = bit(r.terminated);
-      out.truncated[at] = bit(r.truncated);
+      out.action[at] = env.action(t);
+      out.reward[at] = env.reward(t);
+      out.terminated[at] = env.terminated(t);
+      out.truncated[at] = env.truncated(t);
     }
   }
   return out;

@@ -28,7 +28,7 @@ struct BiasArgs {
 /// The choice of one action per environment from logits.
 struct SampleArgs {
   RandomStream stream;
-  std::int64_t num_envs;     // N; environment ids 0 .. N - 1
+  std::int64_t num_envs;     // N
   std::int32_t num_actions;  // A, 2 .. kMaxActions; Z = logits_of(A)
   std::int32_t t;            // step since the epoch began
   ActionChoice choice;

@@ -57,12 +57,13 @@ class StepNoise {
 };
 
 /// Frames without an action that an episode starts with.
-/// Random: purpose reset, index = number of the environment's episode within the epoch, word 0.
+/// Random: purpose reset, index = number of the environment's episode within the epoch, word 0; in
+/// turn, by the environment's global id.
 LS_HD int start_noops(const GameOptions& options, const RandomStream& stream, std::uint32_t env,
                       std::uint32_t episode) {
   if (options.max_noops == 0) return 0;
   const auto range = static_cast<std::uint32_t>(options.max_noops + 1);
-  if (options.noops_in_turn) return static_cast<int>(env % range);
+  if (options.noops_in_turn) return static_cast<int>(stream.id(env) % range);
   const std::uint32_t word = random_words(stream, Purpose::kReset, 0, env, episode).w[0];
   return static_cast<int>((std::uint64_t{word >> 8} * range) >> 24);
 }

@@ -61,17 +61,28 @@ LS_HD PhiloxWords<U> philox4x32(U c0, U c1, U c2, U c3, std::uint64_t key) {
   return {{c[0], c[1], c[2], c[3]}};
 }
 
-/// Which stream of numbers a rollout uses.
+/// Which stream of numbers a batch uses. Environments are counted from 0 within the batch
+/// everywhere; this is the one place that knows which part of a larger batch it is.
 struct RandomStream {
   std::uint64_t seed;
   std::uint32_t epoch;
+  std::uint32_t first_env;  // global id of the batch's environment 0
+
+  RandomStream() = default;  // trivial, for shared memory
+  LS_HD constexpr RandomStream(std::uint64_t key, std::uint32_t number, std::uint32_t first = 0)
+      : seed(key), epoch(number), first_env(first) {}
+  /// The global id of environment `env` of the batch.
+  template <class U>
+  LS_HD U id(U env) const {
+    return env + U(first_env);
+  }
 };
 
 /// The four words of one counter. `index` is a number of its own for each lane (U) or one for all.
 ///
-/// Result: bitwise, the words of philox4x32(env, index, epoch, purpose + 256 draw). The first
-/// round, and with a common index the second, are done on plain numbers where all lanes agree; the
-/// product with `env` does not depend on time and leaves the loop over steps.
+/// Result: bitwise, the words of philox4x32(first_env + env, index, epoch, purpose + 256 draw). The
+/// first round, and with a common index the second, are done on plain numbers where all lanes
+/// agree; the id and the product with it do not depend on time and leave the loop over steps.
 template <class U, class Index>
 LS_HD PhiloxWords<U> random_words(const RandomStream& stream, Purpose purpose, std::uint32_t draw,
                                   U env, Index index) {
@@ -81,7 +92,7 @@ LS_HD PhiloxWords<U> random_words(const RandomStream& stream, Purpose purpose, s
   std::uint32_t epoch_high, epoch_low;
   U env_high, env_low;
   mul_wide(stream.epoch, kPhiloxM1, epoch_high, epoch_low);
-  mul_wide(env, kPhiloxM0, env_high, env_low);
+  mul_wide(stream.id(env), kPhiloxM0, env_high, env_low);
   const U second = env_high ^ U(tag ^ k1);
   if constexpr (std::is_same_v<Index, std::uint32_t>) {
     std::uint32_t high0, low0;

@@ -12,9 +12,11 @@
 
 namespace lockstep {
 
-inline constexpr int kGroup = 16;        // environments of a group
-inline constexpr int kPartials = 8;      // R, interleaved partial sums of a logit
-inline constexpr int kMaxHidden = 4096;  // largest H with dropout
+inline constexpr int kGroup = 16;             // environments of a group
+inline constexpr int kPartials = 8;           // R, interleaved partial sums of a logit
+inline constexpr int kMaxHidden = 4096;       // largest H with dropout
+inline constexpr int kMaxTableHidden = 1024;  // largest H of a policy that sees pictures
+inline constexpr int kLanes8MaxHidden = 128;  // where 8 lanes hold H: 16 units each in registers
 inline constexpr int kMaxObservation = 15;
 inline constexpr int kFlushSteps = 256;  // F, adds into one int32 accumulator between flushes
 inline constexpr float kQuantisedLimit = 8388607.0f;  // L = floor((2^31 - 1) / F)
@@ -37,6 +39,38 @@ struct Record {
   std::uint16_t* valid;        // [G][T] step belongs to a finished episode; written by returns()
   std::int32_t* steps;         // [G] steps recorded
 };
+
+enum class RecordField : std::uint8_t {
+  kObs,
+  kLogits,
+  kReward,
+  kAdvantage,
+  kAction,
+  kActionBits,
+  kTerminated,
+  kTruncated,
+  kValid,
+  kSteps
+};
+
+/// The list of fields, once: calls visit(field, count, pointers...) for each, with the pointer of
+/// every record and the number of values where it is there; 0 of the action that A does not have.
+/// Placing, copying and comparing records are made of it (host/backend/record.h). All records have
+/// the groups and T of the first one.
+template <class Visit, class First, class... More>
+constexpr void for_each_field(int O, int A, Visit&& visit, First& first, More&... more) {
+  const std::int64_t words = first.groups * first.T, lanes = words * kGroup;
+  visit(RecordField::kObs, lanes * O, first.obs, more.obs...);
+  visit(RecordField::kLogits, lanes * logits_of(A), first.logits, more.logits...);
+  visit(RecordField::kReward, lanes, first.reward, more.reward...);
+  visit(RecordField::kAdvantage, lanes, first.advantage, more.advantage...);
+  visit(RecordField::kAction, A == 2 ? 0 : lanes, first.action, more.action...);
+  visit(RecordField::kActionBits, A == 2 ? words : 0, first.action_bits, more.action_bits...);
+  visit(RecordField::kTerminated, words, first.terminated, more.terminated...);
+  visit(RecordField::kTruncated, words, first.truncated, more.truncated...);
+  visit(RecordField::kValid, words, first.valid, more.valid...);
+  visit(RecordField::kSteps, first.groups, first.steps, more.steps...);
+}
 
 /// How the network is evaluated; the form is a compile-time choice inside the kernels.
 enum class PolicyForm : std::uint8_t {

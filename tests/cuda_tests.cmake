@@ -11,7 +11,7 @@ endif()
 
 set(every_environment ENVIRONMENTS cartpole corridor pong shortpong LIBRARIES lockstep_cuda_test)
 lockstep_test(host/cuda TESTS dense dense_fault episode_lists episodes fault launch_steps memory
-              number_backend parity play resume table_parity ${every_environment})
+              number_backend parity parts play resume table_parity ${every_environment})
 lockstep_test(host/cuda/table_parity_all_test SOURCES host/cuda/table_parity_test.cpp LABELS slow
               ${every_environment} DEFINITIONS LS_PARITY_STRIDE=1)
 lockstep_test(host/cuda/parity_all_test SOURCES host/cuda/parity_test.cpp LABELS slow

@@ -1,4 +1,4 @@
-// The field list of a rollout's records, once: counted first, then cut out of one arena.
+// What a record of a shape has; see record.h.
 #include "host/backend/record.h"
 
 #include <string>
@@ -22,20 +22,34 @@ Record<float> empty_record(const RecordShape& shape) {
   return record;
 }
 
-void place_record(Arena& arena, const RecordShape& s, Record<float>& r) {
-  const std::int64_t words = r.groups * s.T;
-  const std::int64_t lanes = words * kGroup;
-  const bool logits = s.obs_and_logits || s.logits;
-  arena.place(r.obs, s.obs_and_logits ? lanes * s.O : 0);
-  arena.place(r.logits, logits ? lanes * logits_of(s.A) : 0);
-  arena.place(r.reward, s.reward ? lanes : 0);
-  arena.place(r.advantage, s.advantage ? lanes : 0);
-  arena.place(r.action, s.A == 2 ? 0 : lanes);
-  arena.place(r.action_bits, s.A == 2 ? words : 0);
-  arena.place(r.terminated, words);
-  arena.place(r.truncated, words);
-  arena.place(r.valid, s.advantage ? words : 0);
-  arena.place(r.steps, r.groups);
+bool records(const RecordShape& shape, RecordField field) {
+  switch (field) {
+    case RecordField::kObs:
+      return shape.obs_and_logits;
+    case RecordField::kLogits:
+      return shape.obs_and_logits || shape.logits;
+    case RecordField::kReward:
+      return shape.reward;
+    case RecordField::kAdvantage:
+    case RecordField::kValid:
+      return shape.advantage;
+    case RecordField::kAction:
+    case RecordField::kActionBits:
+    case RecordField::kTerminated:
+    case RecordField::kTruncated:
+    case RecordField::kSteps:
+      return true;
+  }
+  return false;
+}
+
+void place_record(Arena& arena, const RecordShape& shape, Record<float>& record) {
+  for_each_field(
+      shape.O, shape.A,
+      [&](RecordField field, std::int64_t count, auto*& place) {
+        arena.place(place, records(shape, field) ? count : 0);
+      },
+      record);
 }
 
 double record_bytes_per_step(const RecordShape& shape) {

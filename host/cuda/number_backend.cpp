@@ -4,13 +4,11 @@
 
 #include <algorithm>
 
-#include "host/options/options.h"
-
 namespace lockstep {
 namespace cuda {
 namespace {
 
-static_assert(kMaxLanes8Hidden == kLanes8MaxHidden && kMaxBlock == 256);
+static_assert(kMaxBlock == 256);  // --block-size
 
 // Crossovers between mappings, in environments a scheduler (4 a multiprocessor). They come from
 // instruction counts of sm_90 and have not been measured: to be corrected on hardware.

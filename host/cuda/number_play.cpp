@@ -18,21 +18,6 @@ RecordShape shape_of(const Record<float>& record, const PlayRequest& request,
   return shape;
 }
 
-/// Calls copy(to, from, values) for every field that both records have.
-template <class Copy>
-void for_each_field(const RecordShape& s, const Record<float>& to, const Record<float>& from,
-                    Copy&& copy) {
-  const std::int64_t words = to.groups * s.T, lanes = words * kGroup;
-  copy(to.obs, from.obs, lanes * s.O);
-  copy(to.logits, from.logits, lanes * logits_of(s.A));
-  copy(to.reward, from.reward, lanes);
-  copy(to.action, from.action, lanes);
-  copy(to.action_bits, from.action_bits, words);
-  copy(to.terminated, from.terminated, words);
-  copy(to.truncated, from.truncated, words);
-  copy(to.steps, from.steps, to.groups);
-}
-
 /// The buffers of a step, what the device reads first, what it writes last. The state between them
 /// goes both ways.
 void place_step(Arena& arena, StepBuffers& b, std::int64_t lanes, int S, int O, bool final_obs,
@@ -112,10 +97,10 @@ PlayResult CudaBackend::play(const std::vector<float>& parameters, const PlayReq
   result.seconds = timed([&] { return ops_->play(args, launch, stream_.get()); });
   if (record != nullptr) {
     if (request.random_policy) args.record.logits = nullptr;  // there are none
-    for_each_field(shape, *record, args.record, [&](auto* to, const auto* from, std::int64_t n) {
-      if (to == nullptr || from == nullptr) return;
-      pull(to, from, n * static_cast<std::int64_t>(sizeof *to), "copying a trajectory");
-    });
+    copy_record(shape.O, shape.A, *record, args.record,
+                [&](auto* to, const auto* from, std::int64_t n) {
+                  pull(to, from, n * static_cast<std::int64_t>(sizeof *to), "copying a trajectory");
+                });
   }
   read_play(lanes, request.num_envs, result);
   return result;

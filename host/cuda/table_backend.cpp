@@ -118,17 +118,12 @@ PlayResult CudaTableBackend::play(const std::vector<float>& parameters, const Pl
   result.seconds = timed([&] { return ops_->play(args, launch, stream_.get()); });
   std::vector<std::int8_t> reward;
   if (record != nullptr) {
-    const Record<float>& from = args.record.steps;
-    const std::int64_t words = from.groups * request.T, steps = words * kGroup;
+    const std::int64_t steps = args.record.steps.groups * request.T * kGroup;
     const auto copy = [&](auto* to, const auto* source, std::int64_t count) {
-      if (to == nullptr) return;
       pull(to, source, count * static_cast<std::int64_t>(sizeof *to), "copying a trajectory");
     };
-    if (network) copy(record->logits, from.logits, steps);
-    copy(record->action_bits, from.action_bits, words);
-    copy(record->terminated, from.terminated, words);
-    copy(record->truncated, from.truncated, words);
-    copy(record->steps, from.steps, from.groups);
+    if (!network) args.record.steps.logits = nullptr;     // there are none
+    copy_record(0, 2, *record, args.record.steps, copy);  // without observations
     reward.resize(static_cast<std::size_t>(steps));
     copy(reward.data(), args.record.reward, steps);
     result.rows.resize(static_cast<std::size_t>(steps * table_.objects));

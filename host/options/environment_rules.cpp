@@ -5,6 +5,7 @@
 #include "host/errors.h"
 #include "host/options/options.h"
 #include "host/text.h"
+#include "kernels/trajectory.h"
 
 namespace lockstep {
 namespace {

@@ -218,9 +218,9 @@ void validate_launch_shape(const Config& c) {
   has_kernel(c.policy == PolicyKind::kMlp, "--policy linear", "mlp");
   has_kernel(c.activation == Activation::kRelu, "--activation leaky_relu", "relu");
   has_kernel(c.dropout == 0, "--dropout " + format_real(c.dropout), "0");
-  require(c.hidden <= kMaxLanes8Hidden,
+  require(c.hidden <= kLanes8MaxHidden,
           "--hidden: " + std::to_string(c.hidden) + " with --mapping lanes8 is not in [1, " +
-              std::to_string(kMaxLanes8Hidden) + "], the units 8 lanes have registers for");
+              std::to_string(kLanes8MaxHidden) + "], the units 8 lanes have registers for");
 }
 
 void validate_seeds(const ProgramOptions& c) {

@@ -108,9 +108,6 @@ std::vector<std::string> unknown_variables(
 /// for files, unknown keys included.
 ProgramOptions resolve_config(const ConfigSources& sources);
 
-inline constexpr std::int64_t kMaxTableHidden = 1024;  // of a policy that sees pictures
-inline constexpr std::int64_t kMaxLanes8Hidden = 128;  // 8 lanes hold 16 units each in registers
-
 /// Ranges of every field and the combinations that cannot work.
 /// Errors: InvalidArgument naming the option, the value and the range.
 void validate(const Config& config);

@@ -41,7 +41,6 @@ struct LaunchShape {
   RolloutCut cut{};              // of a rollout
 };
 inline constexpr int kMaxBlock = 256;
-inline constexpr int kLanes8MaxHidden = 128;  // 16 units a lane, in registers
 
 /// Why an update was not finished.
 enum class Stop : std::int32_t {

@@ -47,7 +47,8 @@ __device__ inline void add_sums(SharedSums* to, const ReturnSums& lane) {
 /// with; one thread fills them in for a block.
 __device__ inline void set_gradient_args(const UpdateArgs& update, GradientArgs<float>& args) {
   const RolloutArgs<float>& rollout = update.rollout;
-  args.stream = {rollout.stream.seed, update.state->epoch};
+  args.stream = rollout.stream;
+  args.stream.epoch = update.state->epoch;
   args.num_envs = rollout.num_envs;
   args.episodic = rollout.episodic;
   args.policy = rollout.policy;

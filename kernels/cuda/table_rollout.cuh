@@ -338,8 +338,6 @@ constexpr int least_rollout_bytes() {
   return block_bytes<E, kSmallUnits, kSmallEnvs>(kSmallUnits * kWarp);
 }
 
-inline constexpr int kMaxTableHidden = 1024;
-
 /// Launches the steps of play.part; asynchronous on `stream`.
 template <class E>
 cudaError_t play_table_part(const TablePlay& play, const TableLaunchShape& shape,

@@ -37,12 +37,12 @@ TEST(PhiloxTest, GivesTheKnownAnswers) {
 TEST(PhiloxTest, CounterIsEnvironmentIndexEpochAndPurposeWithDraw) {
   for (std::uint32_t i = 0; i < 2000; ++i) {
     const auto any = philox4x32<std::uint32_t>(i, 1, 2, 3, 4);
-    const RandomStream stream{std::uint64_t{any.w[0]} << 32 | any.w[1], any.w[2] ^ i};
+    const RandomStream stream{std::uint64_t{any.w[0]} << 32 | any.w[1], any.w[2] ^ i, any.w[0] * i};
     const std::uint32_t env = any.w[2], index = any.w[3] >> (i % 32), draw = i % 1024;
     const auto purpose = static_cast<Purpose>(i % 7);
     EXPECT_EQ(words_of(random_words<std::uint32_t>(stream, purpose, draw, env, index)),
-              words_of(philox4x32<std::uint32_t>(env, index, stream.epoch, i % 7 + 256 * draw,
-                                                 stream.seed)));
+              words_of(philox4x32<std::uint32_t>(stream.first_env + env, index, stream.epoch,
+                                                 i % 7 + 256 * draw, stream.seed)));
   }
 }
 

@@ -48,16 +48,14 @@ INSTANTIATE_TEST_SUITE_P(Ways, Invariance,
 /// What was recorded of the one episode of environment `env` in the last rollout.
 std::vector<float> trajectory_of(const CpuBackend& backend, std::int64_t env) {
   const Record<float>& r = backend.record();
-  const std::int64_t group = env / kGroup, lane = env % kGroup;
+  const RecordedEnv recorded(r, 4, 2, env);
   std::vector<float> out;
-  for (int t = 0; t < r.steps[group]; ++t) {
-    const std::int64_t step = group * r.T + t;
-    const int bits = ((r.action_bits[step] >> lane) & 1) | ((r.terminated[step] >> lane) & 1) << 1 |
-                     ((r.truncated[step] >> lane) & 1) << 2;
-    for (int o = 0; o < 4; ++o) out.push_back(r.obs[(step * 4 + o) * kGroup + lane]);
-    out.push_back(r.logits[step * kGroup + lane]);
-    out.push_back(static_cast<float>(bits));
-    if ((bits & 6) != 0) break;  // whole episodes: what follows is nobody's
+  for (int t = 0; t < r.steps[env / kGroup]; ++t) {
+    const int ends = recorded.terminated(t) | recorded.truncated(t) << 1;
+    for (int o = 0; o < 4; ++o) out.push_back(recorded.obs(t, o));
+    out.push_back(recorded.logit(t, 0));
+    out.push_back(static_cast<float>(recorded.action(t) | ends << 1));
+    if (ends != 0) break;  // whole episodes: what follows is nobody's
   }
   return out;
 }
@@ -101,18 +99,13 @@ TEST(Invariance, SeedsAndUpdatesGiveDifferentTrajectories) {
 /// Overwrites every record with `byte`.
 void poison(CpuBackend& backend, int byte) {
   const Record<float>& r = backend.record();
-  const auto words = static_cast<std::size_t>(r.groups * r.T);
-  const auto fill = [&](auto* field, std::size_t count) {
-    if (field != nullptr) std::memset(field, byte, count * sizeof *field);
-  };
-  fill(r.obs, words * kGroup * 4);
-  fill(r.logits, words * kGroup);
-  fill(r.advantage, words * kGroup);
-  fill(r.action_bits, words);
-  fill(r.terminated, words);
-  fill(r.truncated, words);
-  fill(r.valid, words);
-  fill(r.steps, static_cast<std::size_t>(r.groups));
+  for_each_field(
+      backend.shape().O, backend.shape().A,
+      [&](RecordField, std::int64_t count, auto* field) {
+        if (field == nullptr) return;
+        std::memset(field, byte, static_cast<std::size_t>(count) * sizeof *field);
+      },
+      r);
 }
 
 TEST(Invariance, NothingUninitialisedOrStaleIsRead) {

@@ -148,7 +148,7 @@ class Rollouts {
  private:
   RolloutArgs<float> cpu_args() {
     RolloutArgs<float> a{};
-    a.stream = {77, 6};
+    a.stream = {77, 6, 1000};
     a.num_envs = c_.envs;
     a.T = c_.T;
     a.episodic = c_.episodic;

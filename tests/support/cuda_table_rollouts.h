@@ -182,7 +182,7 @@ class TableRollouts {
   template <class Arrays>
   TableRolloutArgs arguments(Arrays& a, const float* rows, const float* output) const {
     TableRolloutArgs r{};
-    r.stream = {77, c_.epoch};
+    r.stream = {77, c_.epoch, 1000};
     r.num_envs = c_.envs;
     r.T = c_.T;
     r.episodic = c_.episodic;

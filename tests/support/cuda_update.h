@@ -31,7 +31,7 @@ struct UpdateCase {
   float gamma = 0.97f;
   double entropy_coef = 0;
   int bits_dropped = 0;
-  RandomStream stream{11, 5};
+  RandomStream stream{11, 5, 1000};
 };
 
 inline std::string text_of(const UpdateCase& c) {

@@ -66,23 +66,16 @@ inline void add_trajectory(Fnv64& hash, const CpuBackend& backend, std::int64_t 
   const int O = backend.shape().O, A = backend.shape().A, Z = logits_of(A);
   std::vector<float> values;
   std::vector<std::uint8_t> bits;
-  for (std::int64_t env = 0; env < envs; ++env) {
-    const std::int64_t group = env / kGroup, lane = env % kGroup;
-    for (int t = 0; t < r.steps[group]; ++t) {
-      const std::int64_t step = group * r.T + t;
-      if (((r.valid[step] >> lane) & 1) == 0) continue;
-      const int action = A == 2 ? (r.action_bits[step] >> lane) & 1
-                                : static_cast<int>(r.action[step * kGroup + lane]);
-      bits.push_back(static_cast<std::uint8_t>(action | ((r.terminated[step] >> lane) & 1) << 6 |
-                                               ((r.truncated[step] >> lane) & 1) << 7));
-      values.push_back(r.advantage[step * kGroup + lane]);
-      if (r.reward != nullptr) values.push_back(r.reward[step * kGroup + lane]);
-      for (int o = 0; obs_and_logits && o < O; ++o) {
-        values.push_back(r.obs[(step * O + o) * kGroup + lane]);
-      }
-      for (int z = 0; obs_and_logits && z < Z; ++z) {
-        values.push_back(r.logits[(step * Z + z) * kGroup + lane]);
-      }
+  for (std::int64_t i = 0; i < envs; ++i) {
+    const RecordedEnv env(r, O, A, i);
+    for (int t = 0; t < r.steps[i / kGroup]; ++t) {
+      if (env.valid(t) == 0) continue;
+      bits.push_back(static_cast<std::uint8_t>(env.action(t) | env.terminated(t) << 6 |
+                                               env.truncated(t) << 7));
+      values.push_back(env.advantage(t));
+      if (r.reward != nullptr) values.push_back(env.reward(t));
+      for (int o = 0; obs_and_logits && o < O; ++o) values.push_back(env.obs(t, o));
+      for (int z = 0; obs_and_logits && z < Z; ++z) values.push_back(env.logit(t, z));
     }
     values.push_back(-1.0f);  // which step belongs to whom
     bits.push_back(0x3f);

@@ -50,14 +50,12 @@ inline UpdateDump dump_update(CpuBackend& backend, const Config& config, std::ui
   const Record<float>& record = backend.record();
   for (std::int64_t t = 0; t < dump.T; ++t) {
     for (std::int64_t n = 0; n < dump.N; ++n) {
-      const std::int64_t word = n / kGroup * record.T + t, lane = n % kGroup;
+      const RecordedEnv env(record, static_cast<int>(dump.O), 2, n);
       const bool played = t < result.lengths[static_cast<std::size_t>(n)];
       dump.valid.push_back(played ? 1 : 0);
-      dump.action.push_back(played ? (record.action_bits[word] >> lane) & 1 : 0);
-      dump.logit.push_back(played ? record.logits[word * kGroup + lane] : 0.0f);
-      for (std::int64_t o = 0; o < dump.O; ++o) {
-        dump.obs.push_back(played ? record.obs[(word * dump.O + o) * kGroup + lane] : 0.0f);
-      }
+      dump.action.push_back(played ? env.action(t) : 0);
+      dump.logit.push_back(played ? env.logit(t, 0) : 0.0f);
+      for (int o = 0; o < dump.O; ++o) dump.obs.push_back(played ? env.obs(t, o) : 0.0f);
       append_kept(dump.kept, {config.seed, epoch}, policy, static_cast<std::uint32_t>(n),
                   static_cast<std::uint32_t>(t));
     }

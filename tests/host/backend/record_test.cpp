@@ -5,7 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
+#include <iterator>
+#include <type_traits>
 #include <vector>
 
 #include "host/errors.h"
@@ -19,27 +22,94 @@ struct Field {
 
 /// The fields that are there, with the sizes the kernels write; every byte is written once.
 std::vector<Field> fields_of(const Record<float>& r, const RecordShape& shape) {
-  const auto words = static_cast<std::size_t>(r.groups * r.T);
-  const auto lanes = words * kGroup;
   std::vector<Field> fields;
-  const auto add = [&](auto* field, std::size_t count) {
-    if (field == nullptr) return;
-    std::memset(field, 0xa5, count * sizeof *field);
-    const auto begin = reinterpret_cast<std::uintptr_t>(field);
-    EXPECT_EQ(begin % 64, 0u);
-    fields.push_back({begin, begin + count * sizeof *field});
-  };
-  add(r.obs, lanes * static_cast<std::size_t>(shape.O));
-  add(r.logits, lanes * static_cast<std::size_t>(logits_of(shape.A)));
-  add(r.reward, lanes);
-  add(r.advantage, lanes);
-  add(r.action, lanes);
-  add(r.action_bits, words);
-  add(r.terminated, words);
-  add(r.truncated, words);
-  add(r.valid, words);
-  add(r.steps, static_cast<std::size_t>(r.groups));
+  for_each_field(
+      shape.O, shape.A,
+      [&](RecordField, std::int64_t count, auto* field) {
+        if (field == nullptr) return;
+        const auto bytes = static_cast<std::size_t>(count) * sizeof *field;
+        std::memset(field, 0xa5, bytes);
+        const auto begin = reinterpret_cast<std::uintptr_t>(field);
+        EXPECT_EQ(begin % 64, 0u);
+        fields.push_back({begin, begin + bytes});
+      },
+      r);
   return fields;
+}
+
+TEST(RecordFields, TheListHasAllOfThem) {
+  Record<float> record{};
+  record.groups = record.T = 1;
+  std::byte place{};
+  int listed = 0;
+  for_each_field(
+      4, 3,
+      [&](RecordField field, std::int64_t, auto*& pointer) {
+        EXPECT_EQ(static_cast<int>(field), listed++);
+        EXPECT_EQ(pointer, nullptr) << "listed twice";
+        pointer = reinterpret_cast<std::remove_reference_t<decltype(pointer)>>(&place);
+      },
+      record);
+  // behind groups and T, which may be padded, the struct is an array of pointers
+  void* pointers[(sizeof record - offsetof(Record<float>, obs)) / sizeof(void*)];
+  std::memcpy(pointers, reinterpret_cast<const std::byte*>(&record) + offsetof(Record<float>, obs),
+              sizeof pointers);
+  EXPECT_EQ(std::size(pointers), static_cast<std::size_t>(listed));
+  for (const void* pointer : pointers) EXPECT_EQ(pointer, &place);
+}
+
+TEST(RecordFields, OfAnEnvironmentAreWhereTheKernelsPutThem) {
+  const RecordShape shape{
+      .num_envs = 20, .T = 3, .O = 2, .A = 3, .obs_and_logits = true, .advantage = true};
+  const RolloutBuffers buffers(shape);
+  const Record<float>& r = buffers.record();
+  const std::int64_t word = 3 + 2, at = word * kGroup + 1;  // environment 17 at step 2
+  r.obs[(word * 2 + 1) * kGroup + 1] = 7;
+  r.logits[(word * 3 + 2) * kGroup + 1] = 8;
+  r.advantage[at] = 9;
+  r.action[at] = 2;
+  r.terminated[word] = 1 << 1;
+  r.truncated[word] = static_cast<std::uint16_t>(~(1 << 1));
+  r.valid[word] = 1 << 1;
+  const RecordedEnv env(r, 2, 3, 17);
+  EXPECT_EQ(env.obs(2, 1), 7);
+  EXPECT_EQ(env.logit(2, 2), 8);
+  EXPECT_EQ(env.advantage(2), 9);
+  EXPECT_EQ(env.action(2), 2);
+  EXPECT_EQ(env.terminated(2), 1);
+  EXPECT_EQ(env.truncated(2), 0);
+  EXPECT_EQ(env.valid(2), 1);
+  EXPECT_EQ(env.reward(2), 1) << "not recorded: all are 1";
+}
+
+TEST(RecordFields, AreCopiedWhereBothRecordsHaveThem) {
+  const RecordShape all{.num_envs = 33,
+                        .T = 5,
+                        .O = 4,
+                        .A = 2,
+                        .obs_and_logits = true,
+                        .reward = true,
+                        .advantage = true};
+  RecordShape some = all;
+  some.obs_and_logits = false;
+  some.logits = true;
+  const RolloutBuffers from(all), to(some);
+  fields_of(from.record(), all);
+  const auto copy = [](auto* field, const auto* source, std::int64_t count) {
+    std::copy_n(source, count, field);
+  };
+  copy_record(4, 2, to.record(), from.record(), copy);
+  int compared = 0;
+  for_each_field(
+      4, 2,
+      [&](RecordField field, std::int64_t count, const auto* a, const auto* b) {
+        EXPECT_EQ(a != nullptr, records(some, field) && count > 0);
+        if (a == nullptr) return;
+        EXPECT_EQ(std::memcmp(a, b, static_cast<std::size_t>(count) * sizeof *a), 0);
+        ++compared;
+      },
+      to.record(), from.record());
+  EXPECT_EQ(compared, 8);
 }
 
 TEST(RolloutBuffers, HasTheFieldsAskedForAndNoOthers) {

@@ -194,7 +194,7 @@ TEST(CudaRollout, LeavesOutWhatIsNotKept) {
 
 TEST(CudaRollout, RefusesWhatEightLanesCannotPlay) {
   RolloutCase c;
-  c.hidden = cuda::kLanes8MaxHidden + 1;
+  c.hidden = kLanes8MaxHidden + 1;
   const Rollouts<CartPole> large(c);
   const LaunchShape shape{Mapping::kLanes8, 64, 1};
   EXPECT_EQ(cuda::play_all<CartPole>(cuda::play_args(large.args), shape, nullptr),
