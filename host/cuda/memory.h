@@ -11,7 +11,6 @@
 #include <utility>
 
 #include "host/errors.h"
-#include "kernels/cuda/launch_mode.h"
 
 namespace lockstep::cuda {
 
@@ -62,44 +61,10 @@ class Owner {
 
 using Stream = Owner<cudaStream_t, cudaStreamDestroy>;
 using Event = Owner<cudaEvent_t, cudaEventDestroy>;
-using Graph = Owner<cudaGraph_t, cudaGraphDestroy>;
-using GraphExec = Owner<cudaGraphExec_t, cudaGraphExecDestroy>;
 
 /// Errors: as cuda_check().
 Stream make_stream();  // not ordered with the null stream
 Event make_event();    // with time
-
-/// Captures what `launch_all` launches on the stream and makes it ready to run as a whole; calls it
-/// once before, to load its kernels. Nothing where launches wait (LS_SYNC_LAUNCHES): the caller
-/// launches them one by one then.
-/// Errors: as cuda_check(); whatever launch_all throws, after the capture was ended.
-template <class LaunchAll>
-GraphExec capture_graph(const Stream& stream, LaunchAll&& launch_all) {
-  if (synchronous_launches()) return {};
-  {
-    const KernelLoading loading;
-    launch_all();
-  }
-  cuda_check(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeThreadLocal),
-             "starting a capture");
-  cudaGraph_t captured = nullptr;
-  const auto end = [&] { return cudaStreamEndCapture(stream.get(), &captured); };
-  try {
-    launch_all();
-  } catch (...) {
-    static_cast<void>(end());
-    const Graph unfinished(captured);
-    static_cast<void>(cudaGetLastError());
-    throw;
-  }
-  const cudaError_t status = end();
-  if (status != cudaSuccess) static_cast<void>(end());  // a stream must not stay in a capture
-  const Graph graph(captured);
-  cuda_check(status, "ending a capture");
-  cudaGraphExec_t exec = nullptr;
-  cuda_check(cudaGraphInstantiate(&exec, graph.get(), 0), "making a graph");
-  return GraphExec(exec);
-}
 
 /// Uninitialised bytes of the device, or of the host where the device can copy without a detour.
 template <auto kFree>

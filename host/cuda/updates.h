@@ -15,6 +15,7 @@
 #include "host/backend/arena.h"
 #include "host/backend/backend.h"
 #include "host/backend/learner.h"
+#include "host/cuda/graph.h"
 #include "host/cuda/memory.h"
 #include "kernels/cuda/common.h"
 #include "kernels/cuda/launchers.h"

@@ -22,9 +22,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kFlushSize = 1 << 16;  // bytes
-constexpr double kFlushInterval = 1.0;       // seconds
-constexpr std::size_t kMaxLine = 1 << 20;    // bytes; ours have some 400
+constexpr double kFlushInterval = 1.0;     // seconds
+constexpr std::size_t kMaxLine = 1 << 20;  // bytes; ours have some 400
 
 struct CountField {
   const char* key;
@@ -185,7 +184,7 @@ Lines read_lines(const fs::path& path, std::int64_t last_update) {
 
 MetricsLog::MetricsLog(FileHandle file, Warn on_warning)
     : file_(std::move(file)), on_warning_(std::move(on_warning)), last_flush_(now()) {
-  buffer_.reserve(kFlushSize + 1024);
+  buffer_.reserve(kLogBuffer + 1024);
 }
 
 MetricsLog::MetricsLog(const fs::path& folder, Warn on_warning)
@@ -243,7 +242,7 @@ void MetricsLog::append(const UpdateMetrics& metrics) {
   for (const RealField& field : kReals) scalar(field.key, metrics.*field.member);
   if (metrics.has_eval) scalar(kEval.key, metrics.eval_score);
   scalar(kStepsPerSecond, steps_per_second(metrics));
-  if (buffer_.size() >= kFlushSize || std::abs(time - last_flush_) >= kFlushInterval) {
+  if (buffer_.size() >= kLogBuffer || std::abs(time - last_flush_) >= kFlushInterval) {
     flush();
     last_flush_ = time;
   }

@@ -24,7 +24,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kFilePrefix = "events.out.tfevents.";
-constexpr std::size_t kEventsFlushSize = 1 << 16;             // bytes
 constexpr std::uint64_t kMaxRecord = std::uint64_t{1} << 26;  // bytes; ours have some 60
 constexpr std::size_t kFrame = 16;  // bytes around the data: length, its checksum, that of the data
 
@@ -237,7 +236,7 @@ void EventWriter::add_scalar(std::string_view tag, std::int64_t step, double val
   append_varint(event, static_cast<std::uint64_t>(step));
   append_bytes(event, 5, summary);
   buffer_ += tfrecord(event);
-  if (buffer_.size() >= kEventsFlushSize) flush();
+  if (buffer_.size() >= kLogBuffer) flush();
 }
 
 void EventWriter::flush() {

@@ -4,6 +4,7 @@
 // Format: TensorFlow core/util/event.proto, core/lib/io/record_writer.cc.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -12,6 +13,9 @@
 #include "host/files/durable_file.h"
 
 namespace lockstep {
+
+/// Bytes that a log holds back before it hands them to the kernel; metrics.h does so too.
+inline constexpr std::size_t kLogBuffer = 1 << 16;
 
 /// One TFRecord: length, its masked CRC-32C, data, masked CRC-32C of the data.
 std::string tfrecord(std::string_view data);

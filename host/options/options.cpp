@@ -22,11 +22,10 @@ constexpr std::string_view kPrefix = "LS_";
 
 // LS_* names with another reader: the engine and its tests, the build, and ls(1)
 constexpr std::string_view kOtherVariables[] = {
-    "LS_ISA",        "LS_LOG",          "LS_REQUIRE_GPU", "LS_CUDA_EMULATOR", "LS_TOL_SCALE",
-    "LS_CUDA",       "LS_MPI",          "LS_NCCL",        "LS_PYTHON",        "LS_JAX_FFI",
-    "LS_TESTS",      "LS_BENCH",        "LS_CLI",         "LS_INSTALL",       "LS_WERROR",
-    "LS_COLORS",     "LS_OPTIONS",      "LS_BLOCK_SIZE",  "LS_SANITIZE",      "LS_SYNC_LAUNCHES",
-    "LS_PLUGIN_DIR", "LS_LAUNCH_STEPS",
+    "LS_ISA",      "LS_REQUIRE_GPU",   "LS_CUDA_EMULATOR", "LS_CUDA",
+    "LS_TESTS",    "LS_BENCH",         "LS_CLI",           "LS_INSTALL",
+    "LS_WERROR",   "LS_COLORS",        "LS_OPTIONS",       "LS_BLOCK_SIZE",
+    "LS_SANITIZE", "LS_SYNC_LAUNCHES", "LS_PLUGIN_DIR",    "LS_LAUNCH_STEPS",
 };
 
 using Pairs = std::span<const std::pair<std::string, std::string>>;

@@ -71,8 +71,7 @@ inline void expect_parts_are_the_whole(Backend& backend, const std::vector<float
   int differing = 0, moved = 0;
   for (const std::int64_t begin : {std::int64_t{0}, first}) {
     request.num_envs = begin == 0 ? first : N - first;
-    request.stream.first_env =
-        whole_request.stream.first_env + static_cast<std::uint32_t>(begin);
+    request.stream.first_env = whole_request.stream.first_env + static_cast<std::uint32_t>(begin);
     const RecordedPlay part = play_recorded(backend, parameters, request, environment);
     for (std::int64_t env = 0; env < request.num_envs; ++env) {
       const std::vector<float> got = all_of(part, request, environment, env);

@@ -1,5 +1,5 @@
-// Tests for RandomStream::first_env of kernels/philox.h: a part of a batch plays what it plays in the
-// whole.
+// Tests for RandomStream::first_env of kernels/philox.h: a part of a batch plays what it plays in
+// the whole.
 #include "tests/support/parts.h"
 
 #include "tests/support/pong_training.h"

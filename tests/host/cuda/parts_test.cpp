@@ -1,5 +1,5 @@
-// Tests for RandomStream::first_env of kernels/philox.h on the emulator: a part of a batch plays what
-// it plays in the whole.
+// Tests for RandomStream::first_env of kernels/philox.h on the emulator: a part of a batch plays
+// what it plays in the whole.
 #include "tests/support/parts.h"
 
 #include "host/cuda/table_backend.h"
