@@ -46,6 +46,11 @@ struct TableShape {
   LS_HD constexpr int words() const { return (padded() + 31) / 32; }
 };
 
+/// Parameters in their layout, padding included: (P + 1) Hp.
+LS_HD constexpr std::int64_t table_numbers(const TableShape& shape) {
+  return (std::int64_t{shape.pixels} + 1) * shape.padded();
+}
+
 /// The network as the kernels read it. Hp = TableShape::padded().
 struct TableView {
   TableShape shape;

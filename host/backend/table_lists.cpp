@@ -29,10 +29,6 @@ TableShape table_shape(const TableFacts& facts, const PolicyShape& policy) {
   return shape;
 }
 
-std::int64_t table_numbers(const TableShape& shape) {
-  return (std::int64_t{shape.pixels} + 1) * shape.padded();
-}
-
 void to_table_layout(const TableShape& shape, std::span<const float> flat, float* table) {
   constexpr int kBlock = 16;  // pixels at a time: lines of both layouts are used whole
   const std::int64_t P = shape.pixels, H = shape.hidden, padded = shape.padded();

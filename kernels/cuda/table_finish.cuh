@@ -150,7 +150,7 @@ table_norm_kernel(const __grid_constant__ TableUpdateArgs args) {
   LS_SHARED(part, double[kBlock]);
   if (args.state->stop != Stop::kRunning || !args.step->learn) return;  // the whole grid
   const int thread = static_cast<int>(threadIdx.x);
-  const std::int64_t numbers = parameters_of(args.rollout.policy.shape);
+  const std::int64_t numbers = table_numbers(args.rollout.policy.shape);
   const int chunks = static_cast<int>(square_chunks(numbers));
   const bool saturated = args.totals->saturated != 0;
   for (int chunk = static_cast<int>(blockIdx.x); chunk < chunks && !saturated;
@@ -185,7 +185,7 @@ inline cudaError_t table_finish(const TableUpdateArgs& args, const TableLaunchSh
                                 cudaStream_t stream) {
   static_assert(kSquareParts == kMaxBlock);
   const TableShape& table = args.rollout.policy.shape;
-  const std::int64_t numbers = parameters_of(table);
+  const std::int64_t numbers = table_numbers(table);
   const dim3 block(kMaxBlock);
   cudaError_t status =
       launch("table_pixels", table_pixels_kernel<kMaxBlock>,

@@ -54,10 +54,6 @@ __device__ inline void for_numbers(std::int64_t numbers, Body body) {
   const std::int64_t threads = std::int64_t{gridDim.x} * blockDim.x;
   for (std::int64_t i = thread_in_grid(); i < numbers; i += threads) body(i);
 }
-/// Parameters, padding included: (P + 1) Hp.
-LS_HD std::int64_t parameters_of(const TableShape& shape) {
-  return (std::int64_t{shape.pixels} + 1) * shape.padded();
-}
 
 /// Steps [first, end) of one environment.
 struct TableSteps {

@@ -23,7 +23,7 @@ table_check_kernel(const __grid_constant__ TableUpdateArgs args) {
   if (args.state->stop != Stop::kRunning || !args.step->learn) return;  // the whole grid
   const OptimizerArgs optimizer = args.step->optimizer;
   bool broken = false;
-  for_numbers(parameters_of(args.rollout.policy.shape), [&](std::int64_t i) {
+  for_numbers(table_numbers(args.rollout.policy.shape), [&](std::int64_t i) {
     float parameter = args.parameters[i], m = args.first_moment[i], v = args.second_moment[i];
     optimizer_step(optimizer, args.gradient[i], parameter, m, v);
     broken |= !is_finite(parameter) || !is_finite(v);
@@ -36,7 +36,7 @@ LS_KERNEL(kBlock)
 table_step_kernel(const __grid_constant__ TableUpdateArgs args) {
   if (args.state->stop != Stop::kRunning || !args.step->learn || args.totals->broken != 0) return;
   const OptimizerArgs optimizer = args.step->optimizer;
-  for_numbers(parameters_of(args.rollout.policy.shape), [&](std::int64_t i) {
+  for_numbers(table_numbers(args.rollout.policy.shape), [&](std::int64_t i) {
     float parameter = args.parameters[i], m = args.first_moment[i], v = args.second_moment[i];
     optimizer_step(optimizer, args.gradient[i], parameter, m, v);
     args.parameters[i] = parameter;
@@ -103,7 +103,7 @@ table_next_kernel(const __grid_constant__ TableUpdateArgs args) {
 inline cudaError_t table_optimise(const TableUpdateArgs& args, const TableLaunchShape& shape,
                                   cudaStream_t stream) {
   const TableShape& table = args.rollout.policy.shape;
-  const dim3 numbers = blocks_for_numbers(parameters_of(table), shape), block(kMaxBlock);
+  const dim3 numbers = blocks_for_numbers(table_numbers(table), shape), block(kMaxBlock);
   cudaError_t status =
       launch("table_check", table_check_kernel<kMaxBlock>, numbers, block, 0, stream, args);
   if (status != cudaSuccess) return status;
