@@ -14,8 +14,8 @@ struct Sizes {
   int seeds = 100;                // training runs to 475 of which the median is taken
   int processes = 20;             // runs of the program of which the median is taken
 
-  std::int64_t pong_games = 1024;  // of the environment alone; a multiple of 32
-  int pong_games_steps = 2000;     // at most 30000
+  std::int64_t pong_games = 1024;  // of the environment alone
+  int pong_games_steps = 2000;     // of these
   std::int64_t pong_envs = 256;    // of recorded rollouts; at least 16
   int pong_steps = 1000;           // of these; at least 264
   int pong_seeds = 3;              // trainings

@@ -1,4 +1,4 @@
-// Pong's rows: games alone in vectors of 16-bit lanes, recorded rollouts with the policy, whole
+// Pong's rows: games of random actions, recorded rollouts with the policy, whole
 // trainings, the part of an update that no step makes longer, and what they are compared with: the
 // dense network's matrix products over pictures that are ready in memory, and, where ale-py is
 // installed, ALE itself.
@@ -15,7 +15,6 @@
 
 #include "bench/benches.h"
 #include "bench/pong_dense.h"
-#include "bench/pong_games.h"
 #include "host/errors.h"
 #include "host/options/options.h"
 
@@ -43,11 +42,15 @@ Config pong_config(std::int64_t envs, std::int64_t horizon, std::uint64_t seed) 
   return config;
 }
 
-TableBackend make_table_backend(const Config& config, Isa isa) {
+CpuTuning one_thread(Isa isa) {
   CpuTuning tuning;
   tuning.isa = isa;
+  return tuning;
+}
+
+TableBackend make_table_backend(const Config& config, Isa isa) {
   const EnvironmentEntry& pong = find_environment("pong");
-  TableBackend backend(config, pong, tuning);
+  TableBackend backend(config, pong, one_thread(isa));
   TrainingState state;
   state.parameters = initial_parameters(policy_shape(config, pong), config.init, config.seed);
   state.first_moment.assign(state.parameters.size(), 0.0f);
@@ -80,15 +83,34 @@ void count(benchmark::State& state, double items_per_turn) {
       static_cast<std::int64_t>(items_per_turn * static_cast<double>(state.iterations())));
 }
 
-/// Whether there are games for an instruction set, and this processor has it.
-bool plays(Isa isa) { return has_isa(isa) && pong_games[static_cast<int>(isa)] != nullptr; }
+/// Whether this build has Pong for an instruction set, and this processor has that.
+bool plays(Isa isa) {
+  return has_isa(isa) && find_environment("pong").tables[static_cast<int>(isa)] != nullptr;
+}
+
+/// As `lockstep rollout pong --policy random --threads 1 --envs N --steps T` plays.
+struct RandomGames {
+  RandomGames(Isa isa, std::int64_t envs, int steps)
+      : backend(pong_config(0, 0, 1), find_environment("pong"), one_thread(isa)) {
+    const Config config = pong_config(0, 0, 1);
+    request.num_envs = envs;
+    request.T = steps;
+    request.episodic = false;
+    request.random_policy = true;
+    request.game = game_options(config, find_environment("pong"), config.noops);
+  }
+  PlayResult play(std::uint64_t seed) {
+    request.stream.seed = seed;
+    return backend.play({}, request, nullptr);
+  }
+  TableBackend backend;
+  PlayRequest request;
+};
 
 void run_games(benchmark::State& state, const Sizes& sizes, Isa isa) {
-  const PongGames& games = *pong_games[static_cast<int>(isa)];
+  RandomGames games(isa, sizes.pong_games, sizes.pong_games_steps);
   std::uint64_t seed = 0;
-  for (auto _ : state) {
-    benchmark::DoNotOptimize(games.play(++seed, sizes.pong_games, sizes.pong_games_steps).games);
-  }
+  for (auto _ : state) benchmark::DoNotOptimize(games.play(++seed).episodes.data());
   count(state, static_cast<double>(sizes.pong_games) * sizes.pong_games_steps);
 }
 
@@ -197,13 +219,18 @@ void run_ale(benchmark::State& state, int wanted) {
 }  // namespace
 
 void check_pong_correctness(const Sizes& sizes) {
-  const PongTotals want = pong_games[0]->play(1, 32, 3000);
+  const auto games_of = [](Isa isa) { return RandomGames(isa, 32, 3000).play(1); };
+  const PlayResult want = games_of(Isa::kScalar);
   for (const Isa isa : {Isa::kAvx2, Isa::kAvx512}) {
     if (!plays(isa)) continue;
-    const bool equal = pong_games[static_cast<int>(isa)]->play(1, 32, 3000) == want;
-    if (!equal) throw NumericError("Pong's games differ between instruction sets");
+    const PlayResult got = games_of(isa);
+    if (got.score != want.score || got.length != want.length || got.episodes != want.episodes) {
+      throw NumericError("Pong's games differ between instruction sets");
+    }
   }
-  if (want.games < 64) throw NumericError("Pong's games do not end");
+  if (std::accumulate(want.episodes.begin(), want.episodes.end(), 0) < 64) {
+    throw NumericError("Pong's games do not end");
+  }
   Lab& both = lab(sizes);
   both.dense->forward();
   if (!(both.dense->distance() < 1e-4)) {

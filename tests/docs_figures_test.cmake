@@ -51,8 +51,13 @@ expect(speed.md ${file} "2 cores over 1 \\| ([0-9.]+)x" "2 cores over 1 \\(AVX-5
 expect(speed.md ${file} "process start to exit with its run folder \\| ${n} ms" "process start to exit +${n} ms")
 
 set(file "pong-2026-11-26.md")
+expect(speed.md ${file} "benchmark had for itself made\n([0-9]+)\\.([0-9])e8 steps/s" "random actions, steps +([0-9])([0-9])3e6 /s")
 expect(speed.md ${file} "\\| ${n}x OpenBLAS on the same pictures" "rollout: H = 200, sampling, environment[^x]* ${n}x")
 expect(speed.md ${file} "\\| ${n}x OpenBLAS forward and backward" "to its mean of 18[^x]* ${n}x")
+
+set(file "pong-random-2026-11-30.md")
+expect(speed.md ${file} "on Zen 3 with AVX2 \\| ([0-9.e]+) steps/s \\|[^|]*\\|[^|]*\; ${n}x what it was" "as above [^|]*\\|${skip} ([0-9.e]+) \\| ${n}x")
+expect(speed.md ${file} "`(lockstep rollout pong[^`]*)`" "(lockstep rollout pong[^\n]*[0-9])")
 
 file(READ "${ROOT}/docs/proof.md" proof)
 file(STRINGS "${ROOT}/README.md" rows REGEX "^\\| [^|]+\\| [^|]+\\| [^|]*[0-9][^|]*\\|$")

@@ -64,11 +64,10 @@ TrainingState TableBackend::download() const {
 }
 
 void TableBackend::run_rollout(const TableRolloutArgs& args) {
-  parallel_for((args.num_envs + kGroup - 1) / kGroup, tuning_.threads,
-               [&](std::int64_t group, int thread) {
-                 const auto i = static_cast<std::size_t>(thread);
-                 ops_->rollout(args, group, {phi_[i].data(), part_[i].data(), active_[i].data()});
-               });
+  parallel_for(ops_->tasks(args), tuning_.threads, [&](std::int64_t task, int thread) {
+    const auto i = static_cast<std::size_t>(thread);
+    ops_->play(args, task, {phi_[i].data(), part_[i].data(), active_[i].data()});
+  });
 }
 
 void TableBackend::rollout(std::uint32_t epoch) {

@@ -5,6 +5,7 @@
 
 #include "kernels/cpu/dense.h"
 #include "kernels/cpu/launchers.h"
+#include "kernels/cpu/random_games.h"
 #include "kernels/cpu/returns.h"
 #include "kernels/cpu/sample.h"
 #include "kernels/cpu/table_gradient.h"
@@ -29,6 +30,14 @@ struct TableBatch {
                       const TableScratch& scratch) {
     return args.policy.leak == 0 ? table_rollout_group<E, false, F>(args, group, scratch)
                                  : table_rollout_group<E, true, F>(args, group, scratch);
+  }
+  using Widest = typename TableLanes<F>::Widest;
+  static constexpr int kWidest = Lanes<Widest>::W;
+  static constexpr int kRandomGroups = kWidest > kGroup ? kWidest / kGroup : 1;
+  static void random(const TableRolloutArgs& args, std::int64_t group) {
+    for (int lane = 0; lane < kRandomGroups * kGroup; lane += kWidest) {
+      random_games<E, F, Widest, kWidest>(args, group * kGroup + lane);
+    }
   }
   static void returns(const TableReturnArgs& args, std::int64_t group, ReturnSums& sums) {
     table_returns_group<F>(args, group, sums);
@@ -93,23 +102,25 @@ int table_pixels(int row, std::uint16_t* pixel) {
 #define LS_TABLE_ISA "scalar"
 #endif
 
-#define LS_INSTANTIATE_TABLE_BATCH(name, Type)                               \
-  namespace lockstep::cpu {                                                  \
-  extern const TableOperations LS_TABLES(name);                              \
-  const TableOperations LS_TABLES(name) = {LS_TABLE_ISA,                     \
-                                           LS_TABLE_BATCH(Type)::rollout,    \
-                                           LS_TABLE_BATCH(Type)::returns,    \
-                                           LS_TABLE_BATCH(Type)::baseline,   \
-                                           LS_TABLE_BATCH(Type)::weigh,      \
-                                           LS_TABLE_BATCH(Type)::clear,      \
-                                           LS_TABLE_BATCH(Type)::accumulate, \
-                                           LS_TABLE_BATCH(Type)::finish,     \
-                                           LS_TABLE_BATCH(Type)::optimize,   \
-                                           LS_TABLE_BATCH(Type)::squares,    \
-                                           LS_TABLE_BATCH(Type)::largest,    \
-                                           LS_TABLE_BATCH(Type)::build,      \
-                                           LS_TABLE_BATCH(Type)::bias,       \
-                                           LS_TABLE_BATCH(Type)::sample};    \
+#define LS_INSTANTIATE_TABLE_BATCH(name, Type)                                  \
+  namespace lockstep::cpu {                                                     \
+  extern const TableOperations LS_TABLES(name);                                 \
+  const TableOperations LS_TABLES(name) = {LS_TABLE_ISA,                        \
+                                           LS_TABLE_BATCH(Type)::rollout,       \
+                                           LS_TABLE_BATCH(Type)::kRandomGroups, \
+                                           LS_TABLE_BATCH(Type)::random,        \
+                                           LS_TABLE_BATCH(Type)::returns,       \
+                                           LS_TABLE_BATCH(Type)::baseline,      \
+                                           LS_TABLE_BATCH(Type)::weigh,         \
+                                           LS_TABLE_BATCH(Type)::clear,         \
+                                           LS_TABLE_BATCH(Type)::accumulate,    \
+                                           LS_TABLE_BATCH(Type)::finish,        \
+                                           LS_TABLE_BATCH(Type)::optimize,      \
+                                           LS_TABLE_BATCH(Type)::squares,       \
+                                           LS_TABLE_BATCH(Type)::largest,       \
+                                           LS_TABLE_BATCH(Type)::build,         \
+                                           LS_TABLE_BATCH(Type)::bias,          \
+                                           LS_TABLE_BATCH(Type)::sample};       \
   }
 
 #if defined(LS_ISA_AVX512) || defined(LS_ISA_AVX2)

@@ -18,7 +18,11 @@ struct TableScratch {
 struct TableOperations {
   const char* isa;  // "scalar", "avx2", "avx512"
 
+  /// A group with whatever the arguments ask for.
   void (*rollout)(const TableRolloutArgs&, std::int64_t group, const TableScratch&);
+  /// The same of uniformly random actions that are not recorded, `random_groups` groups at a time.
+  int random_groups;
+  void (*random)(const TableRolloutArgs&, std::int64_t group);
   void (*returns)(const TableReturnArgs&, std::int64_t group, ReturnSums&);
   /// The baseline, if any, and the largest magnitude of what is left.
   void (*baseline)(const BaselineArgs<float>&, std::int64_t group, ReturnSums&);
@@ -40,6 +44,21 @@ struct TableOperations {
   // around the matrix products of the dense path; the same for every environment
   void (*bias)(const BiasArgs&, std::int64_t first_row, std::int64_t rows);
   void (*sample)(const SampleArgs&, std::int64_t group);
+
+  /// Tasks of a rollout, for any thread in any order.
+  std::int64_t tasks(const TableRolloutArgs& args) const {
+    const int envs = (is_random(args) ? random_groups : 1) * kGroup;
+    return (args.num_envs + envs - 1) / envs;
+  }
+  /// Plays one of them; `scratch` is the thread's own.
+  void play(const TableRolloutArgs& args, std::int64_t task, const TableScratch& scratch) const {
+    return is_random(args) ? random(args, task * random_groups) : rollout(args, task, scratch);
+  }
+
+ private:
+  static bool is_random(const TableRolloutArgs& args) {
+    return args.random_policy && args.record.steps.groups == 0;
+  }
 };
 
 }  // namespace lockstep::cpu

@@ -128,9 +128,9 @@ class TableRun {
     args.score = score.data();
     args.length = length.data();
     args.episodes = episodes.data();
-    parallel_for(groups, set.threads, [&](std::int64_t group, int thread) {
+    parallel_for(ops.tasks(args), set.threads, [&](std::int64_t task, int thread) {
       const auto i = static_cast<std::size_t>(thread);
-      ops.rollout(args, group, {phi[i].data(), partials[i].data(), idle[i].data()});
+      ops.play(args, task, {phi[i].data(), partials[i].data(), idle[i].data()});
     });
     TableGames games;
     for (std::int64_t i = 0; i < set.envs; ++i) {

@@ -19,7 +19,8 @@ template <>
 struct TableLanes<float> {
   using L = std::int64_t;
   using D = double;
-  using I16 = std::int32_t;  // integers the physics runs on
+  using I16 = std::int32_t;  // integers a group's game runs on
+  using Widest = I16;        // the most there are of a vector, for games alone
   static LS_HD L load(const std::int64_t* from) { return *from; }
   static LS_HD D load(const double* from) { return *from; }
   static LS_HD L widen(std::int32_t a) { return a; }

@@ -72,6 +72,7 @@ struct TableLanes<avx2::F> {
   using L = avx2::L;
   using D = avx2::D;
   using I16 = avx2::I16;
+  using Widest = I16;
   static LS_HD __m256i quarter(const std::int64_t* from) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
   }

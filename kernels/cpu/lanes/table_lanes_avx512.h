@@ -1,6 +1,7 @@
 // The table kernels' 64-bit lanes and logit tree on AVX-512; see table_lanes.h.
 #pragma once
 
+#include "kernels/cpu/lanes/pack16_avx512.h"
 #include "kernels/cpu/lanes/pack16_half_avx512.h"
 #include "kernels/cpu/lanes/table_lanes.h"
 
@@ -65,6 +66,7 @@ struct TableLanes<avx512::F> {
   using L = avx512::L;
   using D = avx512::D;
   using I16 = avx512::Half16;
+  using Widest = avx512::I16;
   static LS_HD L load(const std::int64_t* from) {
     return {_mm512_loadu_si512(from), _mm512_loadu_si512(from + 8)};
   }

@@ -187,6 +187,13 @@ TEST(CudaTableBackend, PlaysAndRecordsLikeTheCpu) {
         ASSERT_EQ(got.score, want.score);
         ASSERT_EQ(got.length, want.length);
         ASSERT_EQ(got.episodes, want.episodes);
+        const PlayResult alone[2] = {cuda.play(parameters, request, nullptr),
+                                     cpu.play(parameters, request, nullptr)};
+        for (const PlayResult& unseen : alone) {
+          ASSERT_EQ(unseen.score, want.score);
+          ASSERT_EQ(unseen.length, want.length);
+          ASSERT_EQ(unseen.episodes, want.episodes);
+        }
         for (std::int64_t env = 0; env < 20; ++env) {
           const std::int64_t group = env / kGroup, lane = env % kGroup;
           const int steps = episodic ? got.length[static_cast<std::size_t>(env)] : request.T;
