@@ -31,7 +31,7 @@ namespace lockstep {
 namespace {
 
 namespace fs = std::filesystem;
-using json = nlohmann::ordered_json;  // run.json is also read by people
+using Json = nlohmann::ordered_json;  // run.json is also read by people
 
 constexpr const char* kSchema = "lockstep.run/1";
 constexpr const char* kRunJson = "run.json";
@@ -65,23 +65,23 @@ std::string host_name() {
 }
 
 // run.json as an object of our schema; null if it is none.
-json read_run_json(const fs::path& folder, int levels = kMaxJsonDepth) {
-  json record;
+Json read_run_json(const fs::path& folder, int levels = kMaxJsonDepth) {
+  Json record;
   try {
-    record = parse_json<json>(read_file(folder / kRunJson, kMaxRunJson), levels);
+    record = parse_json<Json>(read_file(folder / kRunJson, kMaxRunJson), levels);
   } catch (const BadInput&) {
     return {};
   }
-  const bool ours = record.is_object() && record.value("schema", json()) == kSchema;
-  return ours ? record : json();
+  const bool ours = record.is_object() && record.value("schema", Json()) == kSchema;
+  return ours ? record : Json();
 }
 
-std::string run_json_text(const json& record) {
+std::string run_json_text(const Json& record) {
   // a command line may hold any bytes, JSON only UTF-8
-  return record.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+  return record.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-void write_run_json(const fs::path& folder, const json& record) {
+void write_run_json(const fs::path& folder, const Json& record) {
   replace_file(folder / kRunJson, run_json_text(record));
 }
 
@@ -97,7 +97,7 @@ bool has_room_for(const fs::path& path, std::size_t size) {
 // Replaces run.json also where no new file can be made, on a full disk for one. A process that is
 // killed within the last resort leaves half a record; without it the record would be wrong for
 // ever.
-void write_last_record(const fs::path& folder, const json& record) {
+void write_last_record(const fs::path& folder, const Json& record) {
   try {
     write_run_json(folder, record);
   } catch (const IoError&) {
@@ -227,7 +227,7 @@ void clear_run(const fs::path& folder) {
   }
 }
 
-json record_json(const RunRecord& record) {
+Json record_json(const RunRecord& record) {
   return {{"schema", kSchema},
           {"status", "running"},
           {"command_line", record.command_line},
@@ -244,8 +244,8 @@ json record_json(const RunRecord& record) {
           {"start_time", utc_now()}};
 }
 
-json result_json(const TrainResult& result) {
-  json out = {{"updates", result.updates},
+Json result_json(const TrainResult& result) {
+  Json out = {{"updates", result.updates},
               {"episodes", result.episodes},
               {"steps", result.steps},
               {"seconds", result.seconds},
@@ -314,10 +314,10 @@ RunFolder& RunFolder::operator=(RunFolder&& other) noexcept {
 
 void RunFolder::start(const RunRecord& record, std::string_view config_toml) {
   replace_file(config_file(), config_toml);
-  json now = record_json(record);
-  json before = read_run_json(path_, kMaxJsonDepth - 2);  // two more once it stands in the list
+  Json now = record_json(record);
+  Json before = read_run_json(path_, kMaxJsonDepth - 2);  // two more once it stands in the list
   if (before.is_object() && before.contains("start_time")) {
-    json earlier = json::array();
+    Json earlier = Json::array();
     if (before.contains("earlier") && before["earlier"].is_array()) earlier = before["earlier"];
     before.erase("earlier");
     before.erase("schema");
@@ -329,7 +329,7 @@ void RunFolder::start(const RunRecord& record, std::string_view config_toml) {
 
 std::string RunFolder::finish(const Config& config, const TrainResult& result,
                               std::string_view status, std::string_view error) {
-  json record = read_run_json(path_);
+  Json record = read_run_json(path_);
   if (!record.is_object()) record = {{"schema", kSchema}};
   record["status"] = status;
   if (!error.empty()) record["error"] = error;
