@@ -114,7 +114,7 @@ function(lockstep_cuda_parts target compiler)
   list(APPEND sources "${folder}/environments.cpp" "${folder}/common.${extension}"
               "${folder}/dense.${extension}")
   foreach(name blas dense environments graph launch_steps libraries memory number_backend number_learn
-               number_play table_backend table_learn updates)
+               number_play stepper table_backend table_learn updates)
     list(APPEND sources "${LS_ENVIRONMENT_TEMPLATES}/../host/cuda/${name}.cpp")
   endforeach()
 

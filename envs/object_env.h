@@ -48,6 +48,7 @@ concept ObjectEnv = requires(typename E::template State<I> state, typename Lanes
   E::template save<I>(state, saved);
   { E::template restore<I>(saved) } -> std::same_as<typename E::template State<I>>;
   E::draw(states, 1, picture);  // any states, those the table has no rows for included
+  { E::lit(E::look(states, 1), 0) } -> std::same_as<bool>;  // a pixel of the same picture
 };
 
 }  // namespace lockstep

@@ -27,11 +27,10 @@ namespace pong_frame80 {
 inline constexpr int kBatRows = 8, kCpuBatColumn = 8, kHumanBatColumn = 70, kBatColumns = 2;
 inline constexpr int kTop = 35;  // row of the picture that is row 0 here
 
-/// Whether a colour code counts as something.
-LS_HD bool is_lit(int code) {
-  const std::uint32_t red = pong_picture::rgb_of(code) >> 16;
-  return red != 0 && red != 109 && red != 144;
-}
+/// Whether a colour counts as something, by its red.
+LS_HD bool is_lit_red(std::uint32_t red) { return red != 0 && red != 109 && red != 144; }
+/// The same of a colour code.
+LS_HD bool is_lit(int code) { return is_lit_red(pong_picture::rgb_of(code) >> 16); }
 
 /// Which of the four colours count as something: bits 0..3 for background, CPU, human, ball. 14
 /// except in attract mode.
@@ -118,8 +117,47 @@ LS_HD void draw_pooled_frame80(const PongView<std::int32_t>* views, int count, s
     }
   }
   for (int k = 0; k < kFrame80 * kFrame80; ++k) {
-    frame[k] = frame[k] == 0 || frame[k] == 109 || frame[k] == 144 ? 0 : 1;
+    frame[k] = pong_frame80::is_lit_red(frame[k]) ? 1 : 0;
   }
+}
+
+/// What a picture, or the maximum over two, is made of, for those who ask for single pixels.
+struct Frame80Look {
+  int count;  // 1 or 2
+  PongObjects<std::int32_t> objects[2];
+  std::uint8_t red[2][4];  // of background, CPU, human, ball
+};
+/// views: [count].
+LS_HD Frame80Look look_of(const PongView<std::int32_t>* views, int count) {
+  using namespace pong_picture;  // NOLINT: its own vocabulary
+  constexpr int kBase[4] = {kBackground, kCpuColour, kHumanColour, kWhite};
+  Frame80Look look{};
+  look.count = count;
+  for (int i = 0; i < count; ++i) {
+    look.objects[i] = pong_objects(views[i]);
+    for (int c = 0; c < 4; ++c) {
+      look.red[i][c] = static_cast<std::uint8_t>(rgb_of(code(kBase[c], views[i].shift)) >> 16);
+    }
+  }
+  return look;
+}
+/// Pixel i * 80 + j of draw_frame80(), or of draw_pooled_frame80().
+LS_HD bool lit_frame80(const Frame80Look& look, int pixel) {
+  using namespace pong_frame80;  // NOLINT: its own vocabulary
+  const int row = pixel / kFrame80, column = pixel % kFrame80;
+  const auto within = [&](int first, int rows, int left, int columns) {
+    return row >= first && row < first + rows && column >= left && column < left + columns;
+  };
+  int red = 0;
+  for (int i = 0; i < look.count; ++i) {
+    const PongObjects<std::int32_t>& o = look.objects[i];
+    int seen = 0;  // the last one drawn
+    if (within(o.cpu_row, kBatRows, kCpuBatColumn, kBatColumns)) seen = 1;
+    if (within(o.human_row, kBatRows, kHumanBatColumn, kBatColumns)) seen = 2;
+    if (within(o.ball_row, o.ball_rows, o.ball_column, 1)) seen = 3;
+    red = max(red, static_cast<int>(look.red[i][seen]));
+  }
+  return is_lit_red(static_cast<std::uint32_t>(red));
 }
 
 }  // namespace lockstep

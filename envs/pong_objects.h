@@ -175,6 +175,13 @@ struct ObjectPong {
     std::uint8_t red[kPixels];
     draw_pooled_frame80(views, 2, red, picture);
   }
+  /// The same picture pixel by pixel: lit(look(states, count), pixel).
+  static LS_HD Frame80Look look(const State<std::int32_t>* states, int count) {
+    PongView<std::int32_t> views[2]{};
+    for (int i = 0; i < count; ++i) views[i] = pong_picture::view_of(states[i]);
+    return look_of(views, count);
+  }
+  static LS_HD bool lit(const Frame80Look& look, int pixel) { return lit_frame80(look, pixel); }
 
  private:
   /// One frame in the lanes that play it.

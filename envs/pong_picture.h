@@ -57,7 +57,10 @@ LS_HD constexpr Palette palette() {
            0x303800, 0x505916, 0x6d762b, 0x88923e, 0xa0ab4f, 0xb7c25f, 0xccd86e, 0xe0ec7c,  //
            0x482c00, 0x694d14, 0x866a26, 0xa28638, 0xbb9f47, 0xd2b656, 0xe8cc63, 0xfce070}};
 }
-LS_HD std::uint32_t rgb_of(int code) { return palette().rgb[code >> 1]; }
+LS_HD std::uint32_t rgb_of(int code) {
+  static constexpr Palette kPalette = palette();  // one in memory, for who indexes it there
+  return kPalette.rgb[code >> 1];
+}
 
 /// The counter of attract mode [10] with its two hexadecimal digits swapped: the palette shift.
 template <class I>

@@ -1,4 +1,4 @@
-// The facade: training, and the buffers of step().
+// The facade: training, and stepping.
 #include "host/engine.h"
 
 #include <algorithm>
@@ -27,26 +27,54 @@ void require_standard_floats() {
 
 /// Errors: InvalidArgument that names the first environment whose action there is not, or whose
 /// episode has ended where that counts. Looks for it only where there is one: a step is short.
-void require_steppable(const Stepper& s, const std::uint8_t* actions, int num_actions,
-                       bool none_ended) {
+void require_steppable(std::int64_t N, const std::uint8_t* ended, const std::uint8_t* actions,
+                       int num_actions, bool none_ended) {
   unsigned wrong = 0;
 #pragma omp simd reduction(| : wrong)
-  for (std::int64_t i = 0; i < s.N; ++i) wrong |= actions[i] >= num_actions ? 1u : 0u;
+  for (std::int64_t i = 0; i < N; ++i) wrong |= actions[i] >= num_actions ? 1u : 0u;
   if (none_ended) {
-    for (std::int64_t i = 0; i < s.N; ++i) wrong |= s.ended[i];
+    for (std::int64_t i = 0; i < N; ++i) wrong |= ended[i];
   }
   if (wrong == 0) return;
-  for (std::int64_t i = 0; i < s.N; ++i) {
+  for (std::int64_t i = 0; i < N; ++i) {
     if (actions[i] >= num_actions) {
       throw InvalidArgument("step: action " + std::to_string(actions[i]) + " of environment " +
                             std::to_string(i) + " is not in [0, " + std::to_string(num_actions) +
                             ")");
     }
-    if (none_ended && s.ended[i] != 0) {
+    if (none_ended && ended[i] != 0) {
       throw InvalidArgument("step: the episode of environment " + std::to_string(i) +
                             " has ended; reset it first (automatic reset is disabled)");
     }
   }
+}
+
+Restart restart_of(AutoresetMode mode) {
+  switch (mode) {
+    case AutoresetMode::kNextStep:
+      return Restart::kNextStep;
+    case AutoresetMode::kSameStep:
+      return Restart::kSameStep;
+    case AutoresetMode::kDisabled:
+      break;
+  }
+  return Restart::kNever;
+}
+
+template <class T>
+std::span<const T> values_of(const ArrayView& view) {
+  if (view.data == nullptr) return {};
+  return {view.as<const T>(), static_cast<std::size_t>(view.shape[0] * view.shape[1])};
+}
+
+/// A view's values as floats: where it has floats those, else copies in `to`.
+std::span<const float> as_floats(const ArrayView& view, Buffer<float>& to) {
+  if (view.type == ElementType::kFloat32) return values_of<float>(view);
+  const auto values = values_of<std::int8_t>(view);
+  const auto count = static_cast<std::int64_t>(values.size());
+  if (to.size() < count) to = Buffer<float>(count);
+  std::copy(values.begin(), values.end(), to.data());
+  return {to.data(), values.size()};
 }
 
 }  // namespace
@@ -70,50 +98,48 @@ void Engine::set_policy(const std::vector<NamedTensor>& tensors) {
   impl_->parameters = impl_->shape.flatten(tensors);
 }
 
-std::span<const float> Engine::reset(std::span<const std::uint8_t> mask) {
+std::span<const float> Engine::reset(std::span<const std::uint8_t> mask,
+                                     std::span<const std::uint64_t> seeds) {
   Impl& e = *impl_;
-  if (!e.stepper) e.stepper = std::make_unique<Stepper>(e.facts, e.config.envs);
-  Stepper& s = *e.stepper;
-  require(mask.empty() || static_cast<std::int64_t>(mask.size()) == s.N,
-          "reset: the mask has " + std::to_string(mask.size()) + " entries, expected " +
-              std::to_string(s.N));
+  Stepping& s = e.stepping;
+  const std::int64_t N = e.config.envs;
+  const auto require_size = [N](const char* what, std::size_t size) {
+    require(size == 0 || static_cast<std::int64_t>(size) == N,
+            std::string("reset: ") + what + " " + std::to_string(size) + " entries, expected " +
+                std::to_string(N));
+  };
+  require_size("the mask has", mask.size());
+  require_size("seeds have", seeds.size());
   require(mask.empty() || s.started, "reset: the first reset takes all environments");
-  for (std::int64_t i = 0; i < s.groups * kGroup; ++i) {
-    s.reset[i] = mask.empty() || (i < s.N && mask[static_cast<std::size_t>(i)] != 0) ? 1 : 0;
+  if (!s.stepper) {
+    s.stepper = e.backend->make_stepper(
+        {.num_envs = N,
+         .stream = {e.config.seed, kSteppingEpoch},
+         .game = game_options(e.config, e.environment, e.config.noops, true),
+         .pictures = ElementType::kFloat32});
   }
-  e.backend->step(s.buffers(e.config.seed, {.reset_only = true, .same_step = false}));
-  for (std::int64_t i = 0; i < s.N; ++i) s.ended[i] = s.reset[i] != 0 ? 0 : s.ended[i];
+  s.stepper->reset(mask.empty() ? nullptr : mask.data(), seeds.empty() ? nullptr : seeds.data());
+  s.seen = s.stepper->on_host();
   s.started = true;
-  return s.rows(s.obs);
+  return as_floats(s.seen.obs, s.obs);
 }
 
 StepView Engine::step(std::span<const std::uint8_t> actions) {
   Impl& e = *impl_;
-  require(e.stepper != nullptr && e.stepper->started, "step: call reset() first");
-  Stepper& s = *e.stepper;
-  const auto n = static_cast<std::size_t>(s.N);
+  Stepping& s = e.stepping;
+  require(s.started, "step: call reset() first");
+  const auto n = static_cast<std::size_t>(e.config.envs);
   if (actions.size() != n) {
     throw InvalidArgument("step: " + std::to_string(actions.size()) + " actions given, expected " +
                           std::to_string(n));
   }
-  const bool restarts = e.autoreset != AutoresetMode::kDisabled;
-  require_steppable(s, actions.data(), e.facts.num_actions, !restarts);
-  const std::uint8_t restarted = restarts ? 1 : 0;
-  std::uint8_t *action = s.action.data(), *reset = s.reset.data();
-  const std::uint8_t *wanted = actions.data(), *ended = s.ended.data();
-#pragma omp simd
-  for (std::int64_t i = 0; i < s.N; ++i) {
-    action[i] = wanted[i];
-    reset[i] = static_cast<std::uint8_t>(ended[i] & restarted);
-  }
-  const bool same_step = e.autoreset == AutoresetMode::kSameStep;
-  e.backend->step(s.buffers(e.config.seed, {.reset_only = false, .same_step = same_step}));
-  s.note_ends(same_step);
-  return {s.rows(s.obs),
-          {s.reward.data(), n},
-          {s.terminated.data(), n},
-          {s.truncated.data(), n},
-          same_step ? s.rows(s.final_obs) : std::span<const float>()};
+  require_steppable(e.config.envs, s.seen.ended.as<const std::uint8_t>(), actions.data(),
+                    e.facts.num_actions, e.autoreset == AutoresetMode::kDisabled);
+  s.stepper->step_from_host(actions.data(), restart_of(e.autoreset));
+  s.seen = s.stepper->on_host();
+  return {as_floats(s.seen.obs, s.obs), values_of<float>(s.seen.reward),
+          values_of<std::uint8_t>(s.seen.terminated), values_of<std::uint8_t>(s.seen.truncated),
+          as_floats(s.seen.final_obs, s.final_obs)};
 }
 
 TrainResult Engine::train(const TrainHooks& hooks) {

@@ -126,7 +126,12 @@ class Engine {
 
   /// Starts new episodes in all environments, or in those with mask[i] != 0; returns obs [N, O]: of
   /// a game the difference of the pictures after and before a step, 0 after a reset.
-  std::span<const float> reset(std::span<const std::uint8_t> mask = {});
+  /// With seeds [N], environment i of those plays, bit for bit, what the only environment of an
+  /// engine with Config::seed = seeds[i] does, from episode 0 on and through later resets, until it
+  /// gets another seed; without, it goes on in its stream.
+  /// Errors: InvalidArgument for a wrong size, or a mask in the first reset.
+  std::span<const float> reset(std::span<const std::uint8_t> mask = {},
+                               std::span<const std::uint64_t> seeds = {});
   /// Steps every environment with the caller's actions [N], each in [0, A).
   /// Errors: InvalidArgument for a wrong size or action, or a step of an ended environment
   /// (kDisabled); the state is unchanged then.

@@ -1,11 +1,11 @@
 // Inside of Engine, shared by the files that implement it.
 #pragma once
 
-#include <algorithm>
 #include <memory>
 #include <vector>
 
 #include "host/backend/backend.h"
+#include "host/backend/buffer.h"
 #include "host/backend/threads.h"
 #include "host/engine.h"
 #include "host/files/checkpoint.h"
@@ -14,74 +14,11 @@ namespace lockstep {
 
 inline constexpr std::uint32_t kSteppingEpoch = kEvaluationEpoch - 1;
 
-/// Buffers of reset() and step().
-struct Stepper {
-  Stepper(const EnvironmentFacts& facts, std::int64_t envs)
-      : N(envs),
-        O(facts.observation_size),
-        groups((envs + kGroup - 1) / kGroup),
-        state(groups * facts.state_size * kGroup),
-        steps(groups * kGroup),
-        number(groups * kGroup),
-        action(groups * kGroup),
-        reset(groups * kGroup),
-        ended(groups * kGroup),
-        obs(groups * O * kGroup),
-        final_obs(groups * O * kGroup),
-        reward(groups * kGroup),
-        terminated(groups * kGroup),
-        truncated(groups * kGroup) {
-    state.zero();
-    final_obs.zero();  // nothing is written to it but in the mode kSameStep
-    steps.zero();
-    action.zero();
-    for (std::int64_t i = 0; i < groups * kGroup; ++i) {
-      number[i] = ~0u;  // the first reset starts episode 0
-      ended[i] = 0;
-    }
-  }
-
-  /// The rows of the environments there are.
-  std::span<const float> rows(const Buffer<float>& all) const {
-    return {all.data(), static_cast<std::size_t>(N * O)};
-  }
-
-  /// Remembers whose episode has ended and is not restarted yet.
-  void note_ends(bool same_step) {
-    const std::uint8_t kept = same_step ? 0 : 1;
-    std::uint8_t* to = ended.data();
-    const std::uint8_t *a = terminated.data(), *b = truncated.data();
-#pragma omp simd
-    for (std::int64_t i = 0; i < N; ++i) to[i] = static_cast<std::uint8_t>((a[i] | b[i]) & kept);
-  }
-
-  struct How {
-    bool reset_only, same_step;
-  };
-  StepBuffers buffers(std::uint64_t seed, How how) {
-    return {N,
-            {seed, kSteppingEpoch},
-            state.data(),
-            steps.data(),
-            number.data(),
-            action.data(),
-            reset.data(),
-            how.reset_only,
-            how.same_step,
-            obs.data(),
-            final_obs.data(),
-            reward.data(),
-            terminated.data(),
-            truncated.data()};
-  }
-
-  std::int64_t N, O, groups;
-  Buffer<float> state;
-  Buffer<std::int32_t> steps;
-  Buffer<std::uint32_t> number;
-  Buffer<std::uint8_t> action, reset, ended;
-  Buffer<float> obs, final_obs, reward;
-  Buffer<std::uint8_t> terminated, truncated;
+/// What reset() and step() read: a stepper, and its observations as floats.
+struct Stepping {
+  std::unique_ptr<Stepper> stepper;
+  StepViews seen;                // of the last call, on the host
+  Buffer<float> obs, final_obs;  // [N][O] where the stepper's pictures are int8
   bool started = false;
 };
 
@@ -120,7 +57,7 @@ struct Engine::Impl {
   PolicyShape shape;
   std::unique_ptr<Backend> backend;
   std::vector<float> parameters;
-  std::unique_ptr<Stepper> stepper;
+  Stepping stepping;
   AutoresetMode autoreset = AutoresetMode::kNextStep;
 };
 

@@ -11,50 +11,32 @@
 namespace lockstep {
 namespace {
 
-/// Steps the environments of a recorded rollout.
+/// Steps the environments of a recorded rollout; T: float, or int8 of pictures.
+template <class T>
 class Repetition {
  public:
-  Repetition(Backend& backend, const EnvironmentFacts& facts, std::int64_t envs,
-             const RandomStream& stream)
-      : backend_(&backend), stepper_(facts, envs), stream_(stream) {
-    for (std::int64_t i = 0; i < stepper_.groups * kGroup; ++i) stepper_.reset[i] = 1;
-    run({.reset_only = true, .same_step = false});
+  explicit Repetition(std::unique_ptr<Stepper> stepper) : stepper_(std::move(stepper)) {
+    stepper_->reset(nullptr, nullptr);
   }
 
   /// actions: [N].
-  void step(const std::uint8_t* actions) {
-    std::copy_n(actions, stepper_.N, stepper_.action.data());
-    // lanes beyond N start again at every step: nothing in them can grow
-    std::fill_n(stepper_.reset.data(), stepper_.N, std::uint8_t{0});
-    run({.reset_only = false, .same_step = false});
-  }
+  void step(const std::uint8_t* actions) { stepper_->step(actions, Restart::kNever); }
   /// ended: [N], not 0 where the next episode starts.
-  void restart(const std::uint8_t* ended) {
-    std::copy_n(ended, stepper_.N, stepper_.reset.data());
-    run({.reset_only = true, .same_step = false});
-  }
+  void restart(const std::uint8_t* ended) { stepper_->reset(ended, nullptr); }
   /// Appends environment i's observation.
-  template <class T>
   void append(std::int64_t i, std::vector<T>& to) const {
-    const float* row = stepper_.obs.data() + i * stepper_.O;
-    for (std::int64_t o = 0; o < stepper_.O; ++o) to.push_back(static_cast<T>(row[o]));
+    const ArrayView obs = stepper_->views().obs;
+    const T* row = obs.as<const T>() + i * obs.strides[0];
+    to.insert(to.end(), row, row + obs.shape[1]);
   }
 
  private:
-  void run(Stepper::How how) {
-    StepBuffers buffers = stepper_.buffers(stream_.seed, how);
-    buffers.stream = stream_;
-    backend_->step(buffers);
-  }
-
-  Backend* backend_;
-  Stepper stepper_;
-  RandomStream stream_;
+  std::unique_ptr<Stepper> stepper_;
 };
 
 /// The two arrays of one type.
 template <class T>
-void add(Repetition repetition, const Trajectory& t, std::vector<T>& obs,
+void add(Repetition<T> repetition, const Trajectory& t, std::vector<T>& obs,
          std::vector<T>& final_obs) {
   const auto steps = static_cast<std::size_t>(t.T * t.N);
   std::vector<std::uint8_t> ended(steps);
@@ -80,12 +62,16 @@ void Engine::Impl::add_last_observations(const PlayRequest& request, Trajectory&
   Config again = config;
   again.device = "cpu";
   again.max_pool = request.game.max_pool;
-  const std::unique_ptr<Backend> stepping = make_backend(again, environment);
-  Repetition repetition(*stepping, facts, trajectory.N, request.stream);
+  std::unique_ptr<Stepper> stepper =
+      make_backend(again, environment)
+          ->make_stepper({.num_envs = trajectory.N,
+                          .stream = request.stream,
+                          .game = game_options(again, environment, again.noops, true)});
   if (trajectory.pictures.empty()) {
-    add(std::move(repetition), trajectory, trajectory.obs, trajectory.final_obs);
+    add(Repetition<float>(std::move(stepper)), trajectory, trajectory.obs, trajectory.final_obs);
   } else {
-    add(std::move(repetition), trajectory, trajectory.pictures, trajectory.final_pictures);
+    add(Repetition<std::int8_t>(std::move(stepper)), trajectory, trajectory.pictures,
+        trajectory.final_pictures);
   }
 }
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "kernels/object_tables.h"
-#include "kernels/trajectory.h"
+#include "kernels/step_buffers.h"
 #include "kernels/watch/watch.h"
 
 namespace lockstep {
@@ -30,9 +30,10 @@ struct TableFacts {
   int max_row_pixels;
   /// Writes the pixels of a row, ascending; returns how many.
   int (*pixels)(int row, std::uint16_t* pixel);
-  /// One step of a group with the caller's actions, in pictures: kernels/picture_step.h. The state
-  /// has EnvironmentFacts::state_size numbers.
+  /// One step of a group with the caller's actions, in pictures of int8 or of floats:
+  /// kernels/picture_step.h. The state has EnvironmentFacts::state_size numbers.
   void (*step)(const StepBuffers&, const GameOptions&, std::int64_t group);
+  void (*step_floats)(const StepBuffers&, const GameOptions&, std::int64_t group);
 };
 
 /// Constants of an environment, for the host.

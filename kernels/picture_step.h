@@ -1,12 +1,16 @@
 // One step of an environment of objects with the caller's action, seen as the numbers a dense
-// network reads: the picture after the step minus the one before it. Body of Engine::step() and of
-// the dense path (kernels/dense.h) for such environments; the reference beside the tables, and good
-// where they are not: beyond the frames they know, and for maxima of two pictures.
+// network reads: the picture after the step minus the one before it. Body of Engine::step(), of
+// steppers and of the dense path (kernels/dense.h) for such environments; the reference beside the
+// tables, and good where they are not: beyond the frames they know, and for maxima of two pictures.
+//
+// A difference has some hundred pixels that are not 0. Where the tables know both pictures, these
+// are their rows' pixels: the ones of the last difference become 0, and the new ones are written.
+// Anything else is drawn whole.
 #pragma once
 
 #include "envs/object_env.h"
 #include "kernels/game_noise.h"
-#include "kernels/trajectory.h"
+#include "kernels/step_buffers.h"
 
 namespace lockstep {
 
@@ -61,6 +65,11 @@ struct PictureGame {
     const State both[2] = {now, early};
     E::draw(both, pictures, picture);
   }
+  /// The same, to be asked pixel by pixel.
+  LS_HD auto look() const {
+    const State both[2] = {now, early};
+    return E::look(both, pictures);
+  }
   /// Plays the frames of a step; no frame after the end.
   LS_HD ObjectStep<I> play(bool up, const GameOptions& options, const RandomStream& stream,
                            std::uint32_t env) {
@@ -87,51 +96,158 @@ struct PictureGame {
   static LS_HD I number(const float* state, int i) { return static_cast<I>(state[i * kGroup]); }
 };
 
-/// Steps environment `env` with the caller's action (1 up, 0 down); marked ones start a new episode
-/// instead, that of their number in the rollout of this stream.
-///
-/// Shapes: of args, state [G][kNumbers][16]; obs and final_obs [16 G][P], of -1, 0 and 1: 0 at the
-///         start of an episode, and as they were where nothing was stepped or started. final_obs,
-///         null or written where an episode ended in a step.
-/// Random: game_noise.h, as a rollout of tables; t counts the environment's steps
-/// Result: bitwise the game of that rollout, and its difference pictures
+/// Numbers a step tells beside its picture.
+LS_HD void tell_step(const StepBuffers& args, std::int64_t env, std::int32_t reward,
+                     bool terminated, bool truncated, bool ended) {
+  args.reward[env] = static_cast<float>(reward);
+  args.terminated[env] = terminated ? 1 : 0;
+  args.truncated[env] = truncated ? 1 : 0;
+  args.ended[env] = ended ? 1 : 0;
+}
+
+/// Who works on an environment: one thread by itself, or (kernels/cuda) the lanes of a warp, all of
+/// whom play the game and share the drawing.
+struct Alone {
+  static constexpr bool kAlone = true;
+  static constexpr int kLanes = 1;
+  static constexpr int lane = 0;
+  LS_HD void sync() const {}  // the others' pixels are written
+};
+
+/// The rows of the table that a game shows, or row[0] < 0 where the table does not know its
+/// picture.
 template <ObjectEnv E>
-LS_HD void picture_step(const StepBuffers& args, const GameOptions& options, std::int64_t env) {
-  constexpr int P = E::kPixels;
-  using Game = PictureGame<E>;
-  float* state = args.state + env / kGroup * Game::kNumbers * kGroup + env % kGroup;
-  float* obs = args.obs + env * P;
-  const auto id = static_cast<std::uint32_t>(env);
-  const bool marked = args.reset[env] != 0;
-  if (args.reset_only && !marked) return;
-  Game game = Game::load(state);
-  bool starts = marked;
-  args.reward[env] = 0;
-  args.terminated[env] = args.truncated[env] = 0;
-  if (!marked) {
-    std::uint8_t before[P], after[P];
-    game.draw(before);
-    const auto step = game.play(args.action[env] != 0, options, args.stream, id);
-    game.draw(after);
-    ++args.steps[env];
-    const bool late = args.steps[env] >= options.max_steps && !step.over;
-    args.reward[env] = static_cast<float>(step.reward);
-    args.terminated[env] = step.over ? 1 : 0;
-    args.truncated[env] = late ? 1 : 0;
-    const bool ended = step.over || late;
-    starts = args.same_step && ended;
-    float* last = args.final_obs == nullptr ? nullptr : args.final_obs + env * P;
-    float* seen = starts ? last : obs;
-    for (int p = 0; seen != nullptr && p < P; ++p) {
-      seen[p] = static_cast<float>(after[p] - before[p]);
+LS_HD void rows_of(const PictureGame<E>& game, std::int32_t steps, const GameOptions& options,
+                   std::int32_t* row) {
+  std::int32_t known[E::kObjects] = {-1};
+  // frames are counted as if every step had the most it can have
+  const std::int64_t frames = std::int64_t{steps} * options.max_skip + options.max_noops;
+  if (game.pictures == 1 && frames <= E::kMaxEpisodeFrames) E::rows(game.now, known);
+  for (int o = 0; o < E::kObjects; ++o) row[o] = known[o];
+}
+
+/// A difference that the table knows: the pixels of what is shown become 0, then `now` comes, and
+/// unless an episode starts with it the picture before goes. shown: [2 k] in and out, the rows that
+/// the picture is short of and the rows of the picture last seen, which are those it may differ
+/// from 0 in; the first < 0: it may anywhere.
+template <ObjectEnv E, class T, class Team>
+LS_HD void show_rows(const std::int32_t* now, bool starts, T* picture, std::int32_t* shown,
+                     const Team& team) {
+  constexpr int k = E::kObjects;
+  const bool whole = shown[0] < 0;
+  for (int p = team.lane; whole && p < E::kPixels; p += Team::kLanes) picture[p] = T(0);
+  // rows that become 0 (twice k), are taken away and are added; rows of one picture share no pixel
+  for (int o = whole ? 2 * k : 0; o < 4 * k; ++o) {
+    if (o % k == 0) team.sync();
+    if (o == 2 * k && starts) break;
+    const std::int32_t row = o < 2 * k ? shown[o] : o < 3 * k ? shown[o - k] : now[o - 3 * k];
+    std::uint16_t pixel[E::kMaxRowPixels];
+    const int pixels = E::pixels(row < 0 ? 0 : row, pixel);
+    for (int i = team.lane; i < pixels; i += Team::kLanes) {
+      T& value = picture[pixel[i]];
+      value = o < 2 * k ? T(0) : o < 3 * k ? T(-1) : T(value + T(1));
     }
   }
-  if (starts) {
-    ++args.number[env];
-    args.steps[env] = 0;
-    game.start(options, args.stream, id, args.number[env]);
-    for (int p = 0; p < P; ++p) obs[p] = 0;
+  for (int o = 0; o < k; ++o) {
+    shown[o] = starts ? 0 : shown[k + o];  // row 0 is nothing
+    shown[k + o] = now[o];
   }
+}
+
+/// A difference of any two pictures.
+template <ObjectEnv E, class T, class Team>
+LS_HD void show_whole(const PictureGame<E>& before, const PictureGame<E>& after, T* picture,
+                      const Team& team) {
+  if constexpr (Team::kAlone) {
+    std::uint8_t pixels[2][E::kPixels];
+    before.draw(pixels[0]);
+    after.draw(pixels[1]);
+    for (int p = 0; p < E::kPixels; ++p) picture[p] = static_cast<T>(pixels[1][p] - pixels[0][p]);
+  } else {
+    const auto was = before.look(), is = after.look();
+    for (int p = team.lane; p < E::kPixels; p += Team::kLanes) {
+      picture[p] = static_cast<T>((E::lit(is, p) ? 1 : 0) - (E::lit(was, p) ? 1 : 0));
+    }
+  }
+}
+
+/// Steps or resets environment `env`, action 1 up, 0 down. An episode is that of its number in the
+/// rollout of its stream. T: int8 or float, the type of obs and final_obs.
+///
+/// Shapes: of args, state [G][kNumbers][16]; obs and final_obs [16 G][P], of -1, 0 and 1: obs is 0
+///         at the start of an episode, and as it was where nothing was stepped or started.
+///         final_obs, null or written where an episode ended and another started in the same step.
+/// Random: game_noise.h, as a rollout of tables; t counts the environment's steps, since it was
+///         given a seed where it was
+/// Result: bitwise the game of that rollout, and its difference pictures
+template <ObjectEnv E, class T, class Team>
+LS_HD void picture_step(const StepBuffers& args, const GameOptions& options, std::int64_t env,
+                        const Team& team) {
+  constexpr int k = E::kObjects;
+  using Game = PictureGame<E>;
+  const bool was_over = args.ended[env] != 0;
+  bool starts = args.reset_only ? args.mask == nullptr || args.mask[env] != 0
+                                : was_over && args.restart != Restart::kNever;
+  if (!starts && (args.reset_only || was_over)) {  // a reset of others, or it stands still
+    if (args.reset_only) return;
+    team.sync();
+    if (team.lane == 0) tell_step(args, env, 0, false, false, true);
+    return;
+  }
+  float* state = args.state + env / kGroup * Game::kNumbers * kGroup + env % kGroup;
+  T* obs = static_cast<T*>(args.obs) + env * E::kPixels;
+  Game game = Game::load(state);
+  std::int32_t steps = args.steps[env];
+  std::uint32_t number = args.number[env];
+  std::int32_t shown[2 * k];
+  for (int i = 0; i < 2 * k; ++i) shown[i] = args.shown[env * 2 * k + i];
+  Origins origins = origins_of(args, env);
+  const bool seeds = args.reset_only && args.new_seed != nullptr;
+  if (seeds) {
+    origins.stream.seed = args.new_seed[env];
+    origins.env = 0;
+    number = ~0u;
+    game.t = 0;
+  }
+  ObjectStep<std::int32_t> step{0, false};
+  bool late = false;
+  const Game before = game;
+  Game after = game;
+  if (!starts) {
+    step = game.play(args.action[env] != 0, options, origins.stream, origins.env);
+    ++steps;
+    late = steps >= options.max_steps && !step.over;
+    starts = (step.over || late) && args.restart == Restart::kSameStep;
+    after = game;
+  }
+  T* whole = obs;  // what has to be drawn as a whole
+  if (starts) {
+    const bool last = (step.over || late) && args.final_obs != nullptr;
+    whole = last ? static_cast<T*>(args.final_obs) + env * E::kPixels : nullptr;
+    ++number;
+    steps = 0;
+    game.start(options, origins.stream, origins.env, number);
+  }
+  std::int32_t now[k];
+  rows_of<E>(game, steps, options, now);
+  if (starts || (shown[k] >= 0 && now[0] >= 0)) {
+    show_rows<E>(now, starts, obs, shown, team);
+    if (!starts) whole = nullptr;
+  } else {
+    shown[0] = -1;
+    for (int o = 0; o < k; ++o) shown[k + o] = now[o];
+  }
+  if (whole != nullptr) show_whole<E>(before, after, whole, team);
+  team.sync();  // everyone has read what the first now writes
+  if (team.lane != 0) return;
+  if (seeds) {
+    args.seed[env] = args.new_seed[env];
+    args.seeded[env] = 1;
+  }
+  tell_step(args, env, step.reward, step.over, late, (step.over || late) && !starts);
+  args.steps[env] = steps;
+  args.number[env] = number;
+  for (int i = 0; i < 2 * k; ++i) args.shown[env * 2 * k + i] = shown[i];
   game.store(state);
 }
 

@@ -170,22 +170,4 @@ struct GradientArgs {
   float entropy_scale;               // 2^k of the entropy
 };
 
-/// State of environments stepped with the caller's actions; group layout, lane innermost.
-struct StepBuffers {
-  std::int64_t num_envs;  // N
-  RandomStream stream;
-  float* state;                // [G][S][16]
-  std::int32_t* steps;         // [16 G] steps done in the episode
-  std::uint32_t* number;       // [16 G] episode number
-  const std::uint8_t* action;  // [16 G]
-  const std::uint8_t* reset;   // [16 G] 1: start a new episode instead of stepping
-  bool reset_only;             // step nothing, only reset
-  bool same_step;              // restart ended environments at once
-  float* obs;                  // [16 G][O] after the step (and restart)
-  float* final_obs;            // [16 G][O] before a same-step restart; null: not wanted
-  float* reward;               // [16 G]
-  std::uint8_t* terminated;    // [16 G]
-  std::uint8_t* truncated;     // [16 G]
-};
-
 }  // namespace lockstep

@@ -2,7 +2,7 @@
 lockstep_cuda_parts(lockstep_cuda_test EMULATED ENVIRONMENTS cartpole corridor pong shortpong)
 
 # What a loop fills before it reads is too long a story for g++'s warning; the sanitizers look for it.
-lockstep_test(kernels/cuda TESTS dense finish gradient returns rollout rollout_parts sample step
+lockstep_test(kernels/cuda TESTS dense finish gradient picture_step returns rollout rollout_parts sample step
               table_learn table_rollout table_update ENVIRONMENTS cartpole corridor pong
               LIBRARIES lockstep_emulator)
 if(TARGET kernels_cuda)
@@ -10,8 +10,8 @@ if(TARGET kernels_cuda)
 endif()
 
 set(every_environment ENVIRONMENTS cartpole corridor pong shortpong LIBRARIES lockstep_cuda_test)
-lockstep_test(host/cuda TESTS dense dense_fault episode_lists episodes fault graph launch_steps memory
-              number_backend parity parts play resume table_parity ${every_environment})
+lockstep_test(host/cuda TESTS dense dense_fault dense_pictures episode_lists episodes fault graph launch_steps
+              memory number_backend parity parts play resume stepper table_parity ${every_environment})
 lockstep_test(host/cuda/table_parity_all_test SOURCES host/cuda/table_parity_test.cpp LABELS slow
               ${every_environment} DEFINITIONS LS_PARITY_STRIDE=1)
 lockstep_test(host/cuda/parity_all_test SOURCES host/cuda/parity_test.cpp LABELS slow

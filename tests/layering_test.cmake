@@ -102,9 +102,6 @@ set(HIDDEN
     "^host/train/|^host/(cpu|cuda|cli)/|training knows no device"
     "^host/[a-z_]+[.]h$|^host/cli/|the library does not know the program")
 
-# the one way round: on a device Pong's step and its dense path are still the CPU's
-set(KNOWN "host/cuda/table_backend.h > host/cpu/table_backend.h")
-
 # Sets `out` to the chain of includes from `file` to something hidden from it, or to "". What a file
 # includes is the variable "<prefix><file>".
 function(chain_fault out prefix file)
@@ -122,7 +119,7 @@ function(chain_fault out prefix file)
     while(queue AND NOT reason)
       list(POP_FRONT queue next)
       foreach(target IN LISTS "${prefix}${next}")
-        if(target IN_LIST seen OR "${next} > ${target}" STREQUAL KNOWN)
+        if(target IN_LIST seen)
           continue()
         endif()
         list(APPEND seen "${target}")

@@ -13,6 +13,7 @@
 #include "envs/game_options.h"
 #include "host/backend/environments.h"
 #include "host/backend/policy_parameters.h"
+#include "host/backend/stepper.h"
 #include "host/config.h"
 #include "kernels/update_figures.h"
 #include "kernels/update_plan.h"
@@ -146,8 +147,9 @@ class Backend {
   virtual PlayResult play(const std::vector<float>& parameters, const PlayRequest& request,
                           Record<float>* record) = 0;
 
-  /// Steps environments with the caller's actions.
-  virtual void step(const StepBuffers& buffers) = 0;
+  /// Environments to be stepped with the caller's actions; not reset yet. Needs the backend no
+  /// more. Errors: OutOfMemory, as cuda_check() on a device
+  virtual std::unique_ptr<Stepper> make_stepper(const StepperRequest& request) = 0;
 
  protected:
   std::int64_t most_listed_ = std::numeric_limits<std::int64_t>::max();

@@ -138,11 +138,13 @@ PlayResult play_dense(DenseDevice& device, const PlayRequest& request, int O, in
   const auto start = std::chrono::steady_clock::now();
   for (std::int32_t t = 0; t < request.T; ++t) {
     device.step(t);
-    if (record != nullptr) record_step(device.last_step(), request.num_envs, O, A, t, *record);
-    if (request.keep_pictures) {
-      std::transform(device.last_step().obs, device.last_step().obs + numbers,
-                     result.pictures.begin() + numbers * t,
-                     [](float value) { return static_cast<std::int8_t>(value); });
+    if (record != nullptr || request.keep_pictures) {
+      const DenseStep step = device.last_step();
+      if (record != nullptr) record_step(step, request.num_envs, O, A, t, *record);
+      if (request.keep_pictures) {
+        std::transform(step.obs, step.obs + numbers, result.pictures.begin() + numbers * t,
+                       [](float value) { return static_cast<std::int8_t>(value); });
+      }
     }
     if (request.episodic && (t + 1) % kLookEvery == 0 && all_finished(device)) break;
   }

@@ -21,17 +21,18 @@ constexpr int kTile = 256, kPictureTile = 16;
 
 CpuDense::CpuDense(const EnvironmentEntry& environment, const CpuTuning& tuning)
     : blas_(Blas::get()),
+      environment_(environment),
       facts_(*environment.facts),
-      threads_(tuning.threads),
+      tuning_(tuning),
       tile_(environment.has_objects() ? kPictureTile : kTile) {
   if (environment.has_objects()) {
     const cpu::TableOperations& ops = table_operations_for(environment, tuning.isa);
     bias_ = ops.bias;
     sample_ = ops.sample;
   } else {
-    ops_ = &operations_for(environment, tuning.isa);
-    bias_ = ops_->bias;
-    sample_ = ops_->sample;
+    const cpu::FloatOperations& ops = operations_for(environment, tuning.isa);
+    bias_ = ops.bias;
+    sample_ = ops.sample;
   }
 }
 
@@ -42,7 +43,7 @@ void CpuDense::set_layers(std::span<const DenseLayer> layers) {
   for (std::size_t i = 0; i + 1 < layers.size(); ++i) widest = std::max(widest, layers[i].out);
   for (auto& of_threads : hidden_) {
     of_threads.clear();
-    for (int i = 0; i < threads_; ++i) of_threads.emplace_back(std::int64_t{tile_} * widest);
+    for (int i = 0; i < tuning_.threads; ++i) of_threads.emplace_back(std::int64_t{tile_} * widest);
   }
 }
 
@@ -68,7 +69,7 @@ std::vector<float> CpuDense::forward(std::span<const float> obs) {
   Buffer<float> rows(tiles * tile_ * in), logits(tiles * tile_ * last.out);
   rows.zero();
   std::memcpy(rows.data(), obs.data(), obs.size_bytes());
-  parallel_for(tiles, threads_, [&](std::int64_t tile, int thread) {
+  parallel_for(tiles, tuning_.threads, [&](std::int64_t tile, int thread) {
     float* y = logits.data() + tile * tile_ * last.out;
     run_layers(rows.data() + tile * tile_ * in, y, thread);
     bias_(bias_args(last, tile_, last.bias.data(), y), 0, tile_);
@@ -87,52 +88,27 @@ void CpuDense::start(const PlayRequest& request) {
   rows_ = Buffer<float>(tiles_ * tile_ * O);
   rows_.zero();  // rows of no environment stay 0
   logits_ = Buffer<float>(tiles_ * tile_ * logits_of(facts_.num_actions));
-  state_ = Buffer<float>(lanes * facts_.state_size);
-  state_.zero();
-  obs_ = Buffer<float>(lanes * O);
-  for (auto* b : {&reward_, &running_score_, &score_}) *b = Buffer<float>(lanes);
-  for (auto* b : {&steps_, &running_steps_, &length_, &episodes_}) *b = Buffer<std::int32_t>(lanes);
-  for (auto* b : {&action_, &reset_, &terminated_, &truncated_}) *b = Buffer<std::uint8_t>(lanes);
+  for (auto* b : {&running_score_, &score_}) *b = Buffer<float>(lanes);
+  for (auto* b : {&running_steps_, &length_, &episodes_}) *b = Buffer<std::int32_t>(lanes);
   for (auto* b : {&running_score_, &score_}) b->zero();
-  for (auto* b : {&steps_, &running_steps_, &length_, &episodes_}) b->zero();
-  action_.zero();
-  number_ = Buffer<std::uint32_t>(lanes);
-  std::memset(number_.data(), 0xff, static_cast<std::size_t>(lanes) * 4);  // next is episode 0
-  std::memset(reset_.data(), 1, static_cast<std::size_t>(lanes));
-  step_ = {N,
-           request.stream,
-           state_.data(),
-           steps_.data(),
-           number_.data(),
-           action_.data(),
-           reset_.data(),
-           true,
-           false,
-           obs_.data(),
-           nullptr,
-           reward_.data(),
-           terminated_.data(),
-           truncated_.data()};
-  for (std::int64_t group = 0; group < groups_; ++group) step_group(group);
-  reset_.zero();
-  step_.reset_only = false;
-  step_.same_step = true;
+  for (auto* b : {&running_steps_, &length_, &episodes_}) b->zero();
+  stepper_ = std::make_unique<CpuStepper>(
+      environment_, tuning_,
+      StepperRequest{
+          .num_envs = N, .stream = request.stream, .game = request.game, .final_obs = false});
+  stepper_->reset(nullptr, nullptr);
+  seen_ = stepper_->views();
   tally_ = {N,
             facts_.constant_reward,
             request.episodic,
-            reward_.data(),
-            terminated_.data(),
-            truncated_.data(),
+            seen_.reward.as<const float>(),
+            seen_.terminated.as<const std::uint8_t>(),
+            seen_.truncated.as<const std::uint8_t>(),
             running_score_.data(),
             running_steps_.data(),
             score_.data(),
             length_.data(),
             episodes_.data()};
-}
-
-void CpuDense::step_group(std::int64_t group) {
-  if (ops_ != nullptr) return ops_->step(step_, group);
-  facts_.tables->step(step_, request_.game, group);
 }
 
 /// One operation after the other; the environments of a tile depend on no other's.
@@ -147,7 +123,13 @@ void CpuDense::play_tile(std::int64_t tile, std::int32_t t, int thread) {
   if (request_.episodic && std::all_of(done + first, done + end, [](int n) { return n > 0; })) {
     return;  // nobody looks at what comes after
   }
-  std::copy(obs_.data() + first * O, obs_.data() + end * O, rows_.data() + first * O);
+  if (seen_.obs.type == ElementType::kInt8) {
+    const auto* obs = seen_.obs.as<const std::int8_t>();
+    std::copy(obs + first * O, obs + end * O, rows_.data() + first * O);
+  } else {
+    const auto* obs = seen_.obs.as<const float>();
+    std::copy(obs + first * O, obs + end * O, rows_.data() + first * O);
+  }
   run_layers(rows_.data() + first * O, logits_.data() + first * Z, thread);
   const SampleArgs sample{request_.stream,
                           request_.num_envs,
@@ -157,21 +139,22 @@ void CpuDense::play_tile(std::int64_t tile, std::int32_t t, int thread) {
                           request_.epsilon,
                           layers_.back().bias.data(),
                           logits_.data(),
-                          action_.data(),
+                          seen_.action.as<std::uint8_t>(),
                           nullptr};
   for (std::int64_t group = first_group; group < end_group; ++group) sample_(sample, group);
-  for (std::int64_t group = first_group; group < end_group; ++group) step_group(group);
+  for (std::int64_t group = first_group; group < end_group; ++group) stepper_->step_group(group);
   for (std::int64_t i = first; i < end; ++i) tally_item(tally_, i);
 }
 
 void CpuDense::step(std::int32_t t) {
-  parallel_for(tiles_, threads_,
+  stepper_->prepare_step(nullptr, Restart::kSameStep);
+  parallel_for(tiles_, tuning_.threads,
                [&](std::int64_t tile, int thread) { play_tile(tile, t, thread); });
 }
 
 DenseStep CpuDense::last_step() {
-  return {rows_.data(),   logits_.data(),     action_.data(),
-          reward_.data(), terminated_.data(), truncated_.data()};
+  return {rows_.data(),  logits_.data(),    seen_.action.as<const std::uint8_t>(),
+          tally_.reward, tally_.terminated, tally_.truncated};
 }
 
 std::span<const std::int32_t> CpuDense::episodes() {

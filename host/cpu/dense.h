@@ -4,11 +4,12 @@
 // Environments of objects are seen as pictures (kernels/picture_step.h).
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "host/backend/dense_policy.h"
 #include "host/cpu/blas.h"
-#include "host/cpu/number_backend.h"
+#include "host/cpu/stepper.h"
 
 namespace lockstep {
 
@@ -29,27 +30,26 @@ class CpuDense : public DenseDevice {
  private:
   void run_layers(const float* rows, float* logits, int thread);
   void play_tile(std::int64_t tile, std::int32_t t, int thread);
-  void step_group(std::int64_t group);
   std::int64_t tiles_of(std::int64_t rows) const { return (rows + tile_ - 1) / tile_; }
 
   const Blas& blas_;
+  const EnvironmentEntry& environment_;
   const EnvironmentFacts& facts_;
-  const cpu::FloatOperations* ops_ = nullptr;  // of an environment of numbers
+  CpuTuning tuning_;
   void (*bias_)(const BiasArgs&, std::int64_t, std::int64_t);
   void (*sample_)(const SampleArgs&, std::int64_t);
-  int threads_, tile_;  // rows of a product
+  int tile_;  // rows of a product
   std::vector<DenseLayer> layers_;
   std::vector<Buffer<float>> hidden_[2];  // per thread [tile][widest layer]
 
   PlayRequest request_;
   std::int64_t groups_ = 0, tiles_ = 0;
-  StepBuffers step_{};
+  std::unique_ptr<CpuStepper> stepper_;
+  StepViews seen_;
   TallyArgs tally_{};
   Buffer<float> rows_, logits_;  // [tiles][tile][O], [Z]
-  Buffer<float> state_, obs_, reward_, running_score_, score_;
-  Buffer<std::int32_t> steps_, running_steps_, length_, episodes_;
-  Buffer<std::uint32_t> number_;
-  Buffer<std::uint8_t> action_, reset_, terminated_, truncated_;
+  Buffer<float> running_score_, score_;
+  Buffer<std::int32_t> running_steps_, length_, episodes_;
 };
 
 }  // namespace lockstep

@@ -5,12 +5,12 @@
 
 #include "host/backend/parallel.h"
 #include "host/cpu/dense.h"
+#include "host/cpu/stepper.h"
 
 namespace lockstep {
 namespace {
 
-constexpr int kGroupsWorthAThread = 16;       // of the estimates: some 100 us at 500 steps
-constexpr int kStepGroupsWorthAThread = 256;  // one step of 16 environments takes some 50 ns
+constexpr int kGroupsWorthAThread = 16;  // of the estimates: some 100 us at 500 steps
 
 }  // namespace
 
@@ -125,10 +125,8 @@ PlayResult CpuBackend::play(const std::vector<float>& parameters, const PlayRequ
   return result;
 }
 
-void CpuBackend::step(const StepBuffers& buffers) {
-  parallel_for((buffers.num_envs + kGroup - 1) / kGroup, tuning_.threads,
-               [&](std::int64_t group, int) { ops_->step(buffers, group); },
-               kStepGroupsWorthAThread);
+std::unique_ptr<Stepper> CpuBackend::make_stepper(const StepperRequest& request) {
+  return std::make_unique<CpuStepper>(*environment_, tuning_, request);
 }
 
 }  // namespace lockstep

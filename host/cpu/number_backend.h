@@ -20,7 +20,7 @@ class CpuBackend : public CpuUpdates {
   TrainingState download() const override;
   PlayResult play(const std::vector<float>& parameters, const PlayRequest& request,
                   Record<float>* record) override;
-  void step(const StepBuffers& buffers) override;
+  std::unique_ptr<Stepper> make_stepper(const StepperRequest& request) override;
 
   void rollout(std::uint32_t epoch) override;
   std::span<const float> gradient_view() const override { return gradient_; }

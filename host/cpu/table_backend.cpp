@@ -6,6 +6,7 @@
 
 #include "host/backend/parallel.h"
 #include "host/cpu/dense.h"
+#include "host/cpu/stepper.h"
 
 namespace lockstep {
 
@@ -133,11 +134,8 @@ PlayResult TableBackend::play(const std::vector<float>& parameters, const PlayRe
   return result;
 }
 
-void TableBackend::step(const StepBuffers& buffers) {
-  const GameOptions game = game_options(config_, *environment_, config_.noops, true);
-  parallel_for(
-      (buffers.num_envs + kGroup - 1) / kGroup, tuning_.threads,
-      [&](std::int64_t group, int) { environment_->facts->tables->step(buffers, game, group); });
+std::unique_ptr<Stepper> TableBackend::make_stepper(const StepperRequest& request) {
+  return std::make_unique<CpuStepper>(*environment_, tuning_, request);
 }
 
 }  // namespace lockstep

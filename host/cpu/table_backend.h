@@ -21,7 +21,7 @@ class TableBackend : public CpuUpdates {
   TrainingState download() const override;
   PlayResult play(const std::vector<float>& parameters, const PlayRequest& request,
                   Record<float>* record) override;
-  void step(const StepBuffers& buffers) override;
+  std::unique_ptr<Stepper> make_stepper(const StepperRequest& request) override;
 
   void rollout(std::uint32_t epoch) override;
   /// dW1 [P][Hp], then dw2 [Hp].

@@ -9,25 +9,24 @@ namespace lockstep {
 namespace {
 
 constexpr const char* kAdvice = "fewer --envs or --episodes shrink it";
-constexpr cuda::LaunchShape kStepShape{cuda::Mapping::kThread, cuda::kDenseBlock, 1};
 
 }  // namespace
 
 using cuda::cuda_check;
 
-CudaDense::CudaDense(const EnvironmentEntry& environment, const cuda::Operations& operations)
-    : facts_(*environment.facts), ops_(operations), stream_(cuda::make_stream()), blas_(stream_) {}
+CudaDense::CudaDense(const EnvironmentEntry& environment, const CudaStepKernels& kernels,
+                     int device)
+    : facts_(*environment.facts),
+      kernels_(kernels),
+      device_(device),
+      stream_(cuda::make_stream()),
+      blas_(stream_) {}
 
 template <class T>
 void CudaDense::copy(T* to, const T* from, std::int64_t count, cudaMemcpyKind kind) {
   cuda_check(
       cudaMemcpyAsync(to, from, static_cast<std::size_t>(count) * sizeof(T), kind, stream_.get()),
       "copying");
-}
-
-void CudaDense::clear(void* memory, int byte, std::int64_t bytes) {
-  cuda_check(cudaMemsetAsync(memory, byte, static_cast<std::size_t>(bytes), stream_.get()),
-             "clearing memory");
 }
 
 void CudaDense::synchronize() {
@@ -124,53 +123,38 @@ void CudaDense::Books::place(Arena& arena, std::int64_t lanes) {
 void CudaDense::place_rollout(Arena& arena) {
   const std::int64_t lanes = groups_ * kGroup;
   const int O = facts_.observation_size;
-  // from here: cleared
   books_.place(arena, lanes);
   arena.place(tally_.running_score, lanes);
   arena.place(tally_.running_steps, lanes);
-  arena.place(step_.state, lanes * facts_.state_size);
-  arena.place(step_.steps, lanes);
-  arena.place(action_, lanes);
   arena.place(rows_, lanes * O);
   arena.place(logits_, lanes * logits_of(facts_.num_actions));
-  // to here
-  arena.place(step_.number, lanes);
-  arena.place(reset_, lanes);
-  arena.place(step_.obs, lanes * O);
-  arena.place(step_.reward, lanes);
-  arena.place(step_.terminated, lanes);
-  arena.place(step_.truncated, lanes);
 }
 
 void CudaDense::start(const PlayRequest& request) {
   require_plays(layers_, facts_.observation_size, facts_.num_actions);
   request_ = request;
   groups_ = (request.num_envs + kGroup - 1) / kGroup;
-  const std::int64_t lanes = groups_ * kGroup;
   make_activations(request.num_envs);
   cuda::grow(rollout_, arena_bytes([&](Arena& arena) { place_rollout(arena); }),
              [](std::int64_t bytes) { return cuda::device_memory(bytes, kAdvice); });
   Arena arena(rollout_.data());
   place_rollout(arena);
-  clear(rollout_.data(), 0, reinterpret_cast<std::byte*>(step_.number) - rollout_.data());
-  clear(step_.number, 0xff, lanes * 4);  // the first reset starts episode 0
-  clear(reset_, 1, lanes);
-  step_.num_envs = request.num_envs;
-  step_.stream = request.stream;
-  step_.action = action_;
-  step_.reset = reset_;
-  step_.reset_only = true;
-  step_.same_step = false;
-  cuda_check(ops_.step(step_, kStepShape, stream_.get()), "launching the first reset");
-  clear(reset_, 0, lanes);
-  step_.reset_only = false;
-  step_.same_step = true;
+  cuda::clear(rollout_.data(), arena.bytes(), stream_);
+  stepper_.reset();  // its memory goes before there is new
+  stepper_ = std::make_unique<CudaStepper>(facts_, kernels_, device_, cuda::kDenseBlock,
+                                           StepperRequest{.num_envs = request.num_envs,
+                                                          .stream = request.stream,
+                                                          .game = request.game,
+                                                          .final_obs = false},
+                                           stream_.get());
+  stepper_->reset(nullptr, nullptr);
+  seen_ = stepper_->views();
   tally_.num_envs = request.num_envs;
   tally_.constant_reward = facts_.constant_reward;
   tally_.first_episode = request.episodic;
-  tally_.reward = step_.reward;
-  tally_.terminated = step_.terminated;
-  tally_.truncated = step_.truncated;
+  tally_.reward = seen_.reward.as<const float>();
+  tally_.terminated = seen_.terminated.as<const std::uint8_t>();
+  tally_.truncated = seen_.truncated.as<const std::uint8_t>();
   tally_.score = books_.score;
   tally_.length = books_.length;
   tally_.episodes = books_.episodes;
@@ -180,9 +164,14 @@ void CudaDense::start(const PlayRequest& request) {
 void CudaDense::step(std::int32_t t) {
   const auto& dense = cuda::dense_operations;
   const std::int64_t N = request_.num_envs;
-  const auto bytes = static_cast<std::size_t>(N * facts_.observation_size) * sizeof(float);
-  cuda_check(cudaMemcpyAsync(rows_, step_.obs, bytes, cudaMemcpyDeviceToDevice, stream_.get()),
-             "copying the observations");
+  const std::int64_t numbers = N * facts_.observation_size;
+  if (seen_.obs.type == ElementType::kInt8) {
+    cuda_check(dense.widen(seen_.obs.as<const std::int8_t>(), rows_, numbers, cuda::kDenseBlock,
+                           stream_.get()),
+               "launching the pictures");
+  } else {
+    copy(rows_, seen_.obs.as<const float>(), numbers, cudaMemcpyDeviceToDevice);
+  }
   run_layers(rows_, logits_, N);
   const SampleArgs sample{request_.stream,
                           N,
@@ -192,10 +181,10 @@ void CudaDense::step(std::int32_t t) {
                           request_.epsilon,
                           places_.back().bias,
                           logits_,
-                          action_,
+                          seen_.action.as<std::uint8_t>(),
                           nullptr};
   cuda_check(dense.sample(sample, cuda::kDenseBlock, stream_.get()), "launching the choice");
-  cuda_check(ops_.step(step_, kStepShape, stream_.get()), "launching a step");
+  stepper_->step(nullptr, Restart::kSameStep);
   cuda_check(dense.tally(tally_, cuda::kDenseBlock, stream_.get()), "launching the books");
 }
 
@@ -212,10 +201,10 @@ DenseStep CudaDense::last_step() {
   const int Z = logits_of(facts_.num_actions);
   const DenseStep step{read<float>(obs_read_, rows_, N * facts_.observation_size),
                        read<float>(logits_read_, logits_, N * Z),
-                       read<std::uint8_t>(action_read_, action_, N),
-                       read<float>(reward_read_, step_.reward, N),
-                       read<std::uint8_t>(terminated_read_, step_.terminated, N),
-                       read<std::uint8_t>(truncated_read_, step_.truncated, N)};
+                       read<std::uint8_t>(action_read_, seen_.action.as<std::uint8_t>(), N),
+                       read<float>(reward_read_, tally_.reward, N),
+                       read<std::uint8_t>(terminated_read_, tally_.terminated, N),
+                       read<std::uint8_t>(truncated_read_, tally_.truncated, N)};
   synchronize();
   return step;
 }

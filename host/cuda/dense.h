@@ -1,24 +1,25 @@
 // The dense path on a CUDA device: cuBLAS for the products, the kernels of kernels/cuda/dense.cuh
-// and sample.cuh around them, and the environment's own step. A step of a rollout is so many
-// launches on one stream; the host waits only where it is told something.
+// and sample.cuh around them, and a stepper. A step of a rollout is so many launches on one stream;
+// the host waits only where it is told something.
 #pragma once
 
-#include <optional>
+#include <memory>
 #include <vector>
 
 #include "host/backend/arena.h"
 #include "host/backend/dense_policy.h"
 #include "host/cuda/blas.h"
 #include "host/cuda/memory.h"
+#include "host/cuda/stepper.h"
 #include "kernels/cuda/dense_launchers.h"
-#include "kernels/cuda/launchers.h"
 
 namespace lockstep {
 
 class CudaDense : public DenseDevice {
  public:
-  /// Works on the current device. Errors: DeviceUnavailable without cuBLAS, as cuda_check() else.
-  CudaDense(const EnvironmentEntry& environment, const cuda::Operations& operations);
+  /// Works on the current device, whose number is `device`. Errors: DeviceUnavailable without
+  /// cuBLAS, as cuda_check() else.
+  CudaDense(const EnvironmentEntry& environment, const CudaStepKernels& kernels, int device = 0);
 
   std::string library() const override { return blas_.name(); }
   void set_layers(std::span<const DenseLayer> layers) override;
@@ -48,11 +49,11 @@ class CudaDense : public DenseDevice {
   void copy(T* to, const T* from, std::int64_t count, cudaMemcpyKind kind);
   template <class T>
   const T* read(std::vector<T>& to, const T* from, std::int64_t count);
-  void clear(void* memory, int byte, std::int64_t bytes);
   void synchronize();
 
   const EnvironmentFacts& facts_;
-  const cuda::Operations& ops_;
+  CudaStepKernels kernels_;
+  int device_;
   cuda::Stream stream_;
   cuda::CudaBlas blas_;
   std::vector<DenseLayer> layers_;
@@ -63,11 +64,11 @@ class CudaDense : public DenseDevice {
   PlayRequest request_;
   std::int64_t groups_ = 0;
   std::int64_t widest_ = 0;
-  StepBuffers step_{};
+  std::unique_ptr<CudaStepper> stepper_;
+  StepViews seen_;
   TallyArgs tally_{};
   Books books_{};
   float *rows_ = nullptr, *logits_ = nullptr;
-  std::uint8_t *action_ = nullptr, *reset_ = nullptr;
 
   // copies for the host
   std::vector<float> obs_read_, logits_read_, reward_read_;

@@ -1,5 +1,5 @@
 // What the CUDA backend is before it computes: environment, launch shape. The update is
-// number_learn.cpp, play() and step() are number_play.cpp.
+// number_learn.cpp, play() and make_stepper() are number_play.cpp.
 #include "host/cuda/number_backend.h"
 
 #include <algorithm>

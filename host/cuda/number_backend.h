@@ -33,7 +33,7 @@ class CudaBackend : public CudaUpdates {
   TrainingState download() const override { return state_; }
   PlayResult play(const std::vector<float>& parameters, const PlayRequest& request,
                   Record<float>* record) override;
-  void step(const StepBuffers& buffers) override;
+  std::unique_ptr<Stepper> make_stepper(const StepperRequest& request) override;
 
   /// The gradient of the last update, for tests.
   std::vector<float> read_gradient();
@@ -54,8 +54,6 @@ class CudaBackend : public CudaUpdates {
   cuda::LaunchShape launch_shape_{};
   std::byte* cleared_ = nullptr;  // accumulators: zero at the start of every update
   std::int64_t cleared_bytes_ = 0;
-  cuda::DeviceMemory step_memory_;
-  cuda::PinnedMemory step_mirror_;
 };
 
 }  // namespace lockstep

@@ -2,12 +2,9 @@
 // update is table_learn.cpp.
 #include "host/cuda/table_backend.h"
 
-#include <omp.h>
-
 #include <algorithm>
 
-#include "host/backend/threads.h"
-#include "host/cpu/isa.h"
+#include "host/cuda/dense.h"
 #include "host/cuda/launch_steps.h"
 
 namespace lockstep {
@@ -66,21 +63,14 @@ void CudaTableBackend::push_pixels(const cuda::DevicePixels& to) {
   push_list(to.lit_by, pixels_.lit_start, pixels_.lit);
 }
 
-/// A picture has thousands of numbers, and what looks at it is on the host.
-TableBackend& CudaTableBackend::drawing() {
-  if (!drawing_) {
-    CpuTuning tuning;
-    tuning.isa = choose_isa();
-    tuning.threads = thread_count(config_.threads);
-    drawing_ = std::make_unique<TableBackend>(config_, *environment_, tuning);
-  }
-  return *drawing_;
-}
-
 PlayResult CudaTableBackend::play(const std::vector<float>& parameters, const PlayRequest& request,
                                   Record<float>* record) {
-  if (request.dense) return drawing().play(parameters, request, record);
   use_device();
+  if (request.dense) {
+    CudaDense dense(*environment_, {.objects = ops_}, tuning_.device);
+    dense.set_layers(dense_layers(shape_, parameters, config_.activation));
+    return play_dense(dense, request, shape_.O, shape_.A, record);
+  }
   const bool network = !request.random_policy;
   const std::int64_t n = network ? table_numbers(table_) : 0;
   TableRolloutArgs args = table_rollout_args(request);
@@ -136,6 +126,12 @@ PlayResult CudaTableBackend::play(const std::vector<float>& parameters, const Pl
   return result;
 }
 
-void CudaTableBackend::step(const StepBuffers& buffers) { drawing().step(buffers); }
+std::unique_ptr<Stepper> CudaTableBackend::make_stepper(const StepperRequest& request) {
+  use_device();
+  const auto shape =
+      cuda::choose_table_shape(config_, request.num_envs, multiprocessors_, shared_bytes_);
+  return std::make_unique<CudaStepper>(*environment_->facts, CudaStepKernels{.objects = ops_},
+                                       tuning_.device, shape.block, request);
+}
 
 }  // namespace lockstep

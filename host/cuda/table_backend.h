@@ -7,7 +7,6 @@
 
 #include "host/backend/table_lists.h"
 #include "host/backend/table_record.h"
-#include "host/cpu/table_backend.h"
 #include "host/cuda/environments.h"
 #include "host/cuda/updates.h"
 
@@ -40,7 +39,7 @@ class CudaTableBackend : public CudaUpdates {
   TrainingState download() const override;
   PlayResult play(const std::vector<float>& parameters, const PlayRequest& request,
                   Record<float>* record) override;
-  void step(const StepBuffers& buffers) override;
+  std::unique_ptr<Stepper> make_stepper(const StepperRequest& request) override;
 
   /// The gradient of the last update, dW1 [P][Hp], then dw2 [Hp]; for tests.
   std::vector<float> read_gradient();
@@ -53,8 +52,6 @@ class CudaTableBackend : public CudaUpdates {
   void push_state() override;
   void keep_state() override;
   void push_pixels(const cuda::DevicePixels& to);
-  /// What draws pictures: the host.
-  TableBackend& drawing();
 
   const cuda::TableOperations* ops_;
   TableShape table_;
@@ -63,7 +60,6 @@ class CudaTableBackend : public CudaUpdates {
   cuda::TableUpdateArgs args_{};
   cuda::TableLaunchShape launch_shape_{};
   cuda::DevicePixels device_pixels_{};
-  std::unique_ptr<TableBackend> drawing_;
   // the training state as of the last batch, in the layout of the kernels
   std::vector<float> parameters_, first_moment_, second_moment_;
 };

@@ -8,7 +8,7 @@
 #include "kernels/cpu/scratch.h"
 #include "kernels/dense.h"
 #include "kernels/fixed_point.h"
-#include "kernels/trajectory.h"
+#include "kernels/step_buffers.h"
 
 namespace lockstep::cpu {
 

@@ -1,4 +1,5 @@
-// One step of every environment of a group with the caller's actions, for Engine::step().
+// One step of every environment of a group with the caller's actions, for Engine::step() and
+// steppers.
 #pragma once
 
 #include "kernels/step_pack.h"

@@ -1,5 +1,5 @@
-// What stands around the matrix products of the dense path: bias and activation, books of the
-// episodes. The products are cuBLAS's; the choice of the action, with the
+// What stands around the matrix products of the dense path: pictures as numbers, bias and
+// activation, books of the episodes. The products are cuBLAS's; the choice of the action, with the
 // last layer's bias, is sample.cuh.
 //
 // Fused: bias and activation of a layer, one pass over its values. Not fused: the products, which
@@ -31,6 +31,13 @@ static LS_KERNEL(kDenseBlock) bias_kernel(const __grid_constant__ BiasArgs args,
   }
 }
 
+// budget: widen_kernel registers<=32 spills<=0
+static LS_KERNEL(kDenseBlock) widen_kernel(const std::int8_t* from, float* to, std::int64_t count) {
+  const std::int64_t stride = std::int64_t{gridDim.x} * blockDim.x;
+  for (std::int64_t i = thread_in_grid(); i < count; i += stride)
+    to[i] = static_cast<float>(from[i]);
+}
+
 // budget: tally_kernel registers<=24 spills<=0
 static LS_KERNEL(kDenseBlock) tally_kernel(const __grid_constant__ TallyArgs args) {
   const std::int64_t env = thread_in_grid();
@@ -42,8 +49,17 @@ inline dim3 blocks_for(std::int64_t count, int block) {
   return dim3(static_cast<unsigned>((count + block - 1) / block));
 }
 
+inline constexpr std::int64_t kMostBlocks =
+    4096;  // some thirty a multiprocessor; the rest is the walk
+
+inline cudaError_t widen(const std::int8_t* from, float* to, std::int64_t count, int block,
+                         cudaStream_t stream) {
+  dim3 grid = blocks_for(count, block);
+  if (grid.x > kMostBlocks) grid.x = static_cast<unsigned>(kMostBlocks);
+  return launch("widen", widen_kernel, grid, dim3(unsigned(block)), 0, stream, from, to, count);
+}
+
 inline cudaError_t bias(const BiasArgs& args, int block, cudaStream_t stream) {
-  constexpr std::int64_t kMostBlocks = 4096;  // some thirty a multiprocessor; the rest is the walk
   int columns = 1;
   while (columns < args.width && columns * 2 <= block && block % (columns * 2) == 0) columns *= 2;
   const std::int64_t rows_of_block = block / columns;

@@ -18,6 +18,9 @@ inline constexpr int kDenseBlock = 256;  // threads of a block, at most and usua
 struct DenseOperations {
   cudaError_t (*bias)(const BiasArgs& args, int block, cudaStream_t);
   cudaError_t (*sample)(const SampleArgs& args, int block, cudaStream_t);
+  /// to[i] = from[i], i < count.
+  cudaError_t (*widen)(const std::int8_t* from, float* to, std::int64_t count, int block,
+                       cudaStream_t);
   cudaError_t (*tally)(const TallyArgs& args, int block, cudaStream_t);
 };
 extern const DenseOperations dense_operations;

@@ -47,6 +47,13 @@ inline constexpr unsigned kAllLanes = 0xffffffffu;
 
 #endif
 
+// __syncwarp() in a body that compiles for the CPU too, and is never called there
+#if defined(__CUDACC__) && !defined(__CUDA_ARCH__)
+#define LS_SYNC_WARP() static_cast<void>(0)
+#else
+#define LS_SYNC_WARP() __syncwarp(lockstep::cuda::kAllLanes)
+#endif
+
 namespace lockstep::cuda {
 
 /// Launches `kernel`, or loads it (KernelLoading); arguments are converted to its parameter types.

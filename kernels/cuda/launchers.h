@@ -13,6 +13,7 @@
 #include <cstdint>
 
 #include "kernels/reinforce_grad.h"
+#include "kernels/step_buffers.h"
 #include "kernels/trajectory.h"
 #include "kernels/update_figures.h"
 #include "kernels/update_plan.h"

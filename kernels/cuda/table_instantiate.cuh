@@ -2,6 +2,7 @@
 // includes this header and the environment's, and uses LS_INSTANTIATE_CUDA_TABLES(name, Type).
 #pragma once
 
+#include "kernels/cuda/picture_step.cuh"
 #include "kernels/cuda/table_finish.cuh"
 #include "kernels/cuda/table_gradient.cuh"
 #include "kernels/cuda/table_launchers.h"
@@ -46,5 +47,6 @@ constexpr std::int32_t least_table_shared() {
                                          table_accumulate<Type>,     \
                                          table_finish,               \
                                          table_optimise,             \
-                                         table_build};               \
+                                         table_build,                \
+                                         picture_step_all<Type>};    \
   }

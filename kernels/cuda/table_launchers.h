@@ -107,6 +107,8 @@ struct TableOperations {
   /// The step, the new table, log and state.
   cudaError_t (*optimise)(const TableUpdateArgs& args, const TableLaunchShape& shape, cudaStream_t);
   cudaError_t (*build)(const TableBuildArgs& args, const TableLaunchShape& shape, cudaStream_t);
+  /// Steps with the caller's actions, in pictures of int8. block: threads of a block.
+  cudaError_t (*step)(const StepBuffers& args, const GameOptions& options, int block, cudaStream_t);
 };
 
 }  // namespace lockstep::cuda

@@ -291,5 +291,67 @@ TEST(EngineReset, AnEnvironmentDoesNotDependOnTheNumberBesideIt) {
   }
 }
 
+TEST(EngineReset, AnEnvironmentWithASeedOfItsOwnIsThatOfALoneEngine) {
+  for (const AutoresetMode mode : {AutoresetMode::kNextStep, AutoresetMode::kSameStep}) {
+    Engine many(config_of()), other(config_of());
+    std::vector<std::uint64_t> seeds;
+    std::vector<std::uint8_t> mask(kEnvs);
+    std::vector<Engine> lone;
+    for (std::size_t i = 0; i < kEnvs; ++i) {
+      seeds.push_back((std::uint64_t{i} << 33) + i * i);  // both words of the key
+      mask[i] = i % 3 != 1;
+      Config config = config_of(1);
+      config.seed = seeds[i];
+      lone.emplace_back(config);
+    }
+    for (Engine* const engine : {&many, &other}) {
+      engine->set_autoreset(mode);
+      engine->reset();
+      for (int t = 0; t < 30; ++t) engine->step(std::vector<std::uint8_t>(kEnvs, 1));
+    }
+    std::span<const float> seen = many.reset(mask, seeds);
+    std::vector<std::vector<float>> want(kEnvs);
+    for (std::size_t i = 0; i < kEnvs; ++i) {
+      lone[i].set_autoreset(mode);
+      want[i] = row(lone[i].reset(), 0);
+    }
+    for (std::size_t t = 0; t < 150; ++t) {
+      const std::uint8_t action = action_of(0, 0, t);
+      const StepView others = other.step(std::vector<std::uint8_t>(kEnvs, action));
+      for (std::size_t i = 0; i < kEnvs; ++i) {
+        if (mask[i] == 0) continue;
+        ASSERT_EQ(row(seen, i), want[i]) << i << " at " << t;
+      }
+      const StepView view = many.step(std::vector<std::uint8_t>(kEnvs, action));
+      seen = view.obs;
+      for (std::size_t i = 0; i < kEnvs; ++i) {
+        const StepView own = lone[i].step(std::vector<std::uint8_t>{action});
+        want[i] = row(own.obs, 0);
+        if (mask[i] == 0) {
+          EXPECT_EQ(row(seen, i), row(others.obs, i));
+        } else {
+          EXPECT_EQ(view.terminated[i], own.terminated[0]);
+        }
+      }
+      if (t == 70) {  // a reset without seeds goes on in each one's stream
+        seen = many.reset();
+        other.reset();
+        for (std::size_t i = 0; i < kEnvs; ++i) want[i] = row(lone[i].reset(), 0);
+      }
+    }
+  }
+}
+
+TEST(EngineReset, SeedsOfTheFirstResetAndTheirErrors) {
+  Engine engine(config_of(2));
+  const std::vector<std::uint64_t> seeds = {5, 6}, few = {5};
+  EXPECT_THAT([&] { engine.reset({}, few); },
+              ThrowsMessage<InvalidArgument>(HasSubstr("seeds have 1 entries, expected 2")));
+  Config config = config_of(1);
+  config.seed = 6;
+  EXPECT_EQ(row(engine.reset({}, seeds), 1), row(Engine(config).reset(), 0));
+  EXPECT_EQ(row(engine.reset({}, seeds), 1), row(Engine(config).reset(), 0)) << "from episode 0";
+}
+
 }  // namespace engine_step_test
 }  // namespace lockstep

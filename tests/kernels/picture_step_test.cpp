@@ -20,6 +20,8 @@ constexpr int kPixels = ObjectPong::kPixels;
 using Game = PictureGame<ObjectPong>;
 using Picture = std::vector<std::uint8_t>;
 
+constexpr int kShown = 2 * ObjectPong::kObjects;
+
 /// One group of environments stepped by hand.
 class Steps {
  public:
@@ -28,45 +30,49 @@ class Steps {
         state_(Game::kNumbers * kGroup),
         steps_(kGroup),
         number_(kGroup, ~0u),
-        action_(kGroup),
-        reset_(kGroup, 1),
+        seed_(kGroup),
+        seeded_(kGroup),
+        ended_(kGroup),
+        shown_(kShown * kGroup, -1),  // whatever is there
         obs(kGroup * kPixels, 9.0f),
         final_obs(kGroup * kPixels, 9.0f),
         reward(kGroup),
         terminated(kGroup),
         truncated(kGroup) {
-    args_ = {envs,
-             {seed, 3},
-             state_.data(),
-             steps_.data(),
-             number_.data(),
-             action_.data(),
-             reset_.data(),
-             true,
-             false,
-             obs.data(),
-             final_obs.data(),
-             reward.data(),
-             terminated.data(),
-             truncated.data()};
-    run();
-    args_.reset_only = false;
+    args_.num_envs = envs;
+    args_.stream = {seed, 3};
+    args_.state = state_.data();
+    args_.steps = steps_.data();
+    args_.number = number_.data();
+    args_.seed = seed_.data();
+    args_.seeded = seeded_.data();
+    args_.shown = shown_.data();
+    args_.ended = ended_.data();
+    args_.reward = reward.data();
+    args_.terminated = terminated.data();
+    args_.truncated = truncated.data();
+    args_.obs = obs.data();
+    args_.final_obs = final_obs.data();
     reset({});
   }
   void run() {
     for (std::int64_t env = 0; env < args_.num_envs; ++env) {
-      picture_step<ObjectPong>(args_, game_, env);
+      picture_step<ObjectPong, float>(args_, game_, env, Alone{});
     }
   }
-  void step(const std::vector<std::uint8_t>& actions, bool same_step = false) {
-    args_.same_step = same_step;
-    std::copy(actions.begin(), actions.end(), action_.begin());
+  void step(const std::vector<std::uint8_t>& actions, Restart restart = Restart::kNever) {
+    args_.reset_only = false;
+    args_.restart = restart;
+    args_.action = actions.data();
     run();
   }
-  /// Marks environments for the next step.
-  void reset(const std::vector<int>& environments) {
-    std::fill(reset_.begin(), reset_.end(), std::uint8_t{0});
-    for (const int env : environments) reset_[static_cast<std::size_t>(env)] = 1;
+  /// mask, seeds: empty or of every environment.
+  void reset(const std::vector<std::uint8_t>& mask, const std::vector<std::uint64_t>& seeds = {}) {
+    args_.reset_only = true;
+    args_.mask = mask.empty() ? nullptr : mask.data();
+    args_.new_seed = seeds.empty() ? nullptr : seeds.data();
+    args_.own_seeds = args_.own_seeds || !seeds.empty();
+    run();
   }
   const float* picture(std::int64_t env) const { return obs.data() + env * kPixels; }
   std::uint32_t number(std::size_t env) const { return number_[env]; }
@@ -76,11 +82,13 @@ class Steps {
 
  private:
   GameOptions game_;
-  StepBuffers args_;
+  StepBuffers args_{};
   std::vector<float> state_;
   std::vector<std::int32_t> steps_;
   std::vector<std::uint32_t> number_;
-  std::vector<std::uint8_t> action_, reset_;
+  std::vector<std::uint64_t> seed_;
+  std::vector<std::uint8_t> seeded_, ended_;
+  std::vector<std::int32_t> shown_;
 
  public:
   std::vector<float> obs, final_obs, reward;
@@ -195,31 +203,93 @@ TEST(PictureStepTest, GoesThroughAttractModeToTheLimitOfFrames) {
   EXPECT_GT(seen.empty, 100);  // the whole picture is lit for long stretches
 }
 
-TEST(PictureStepTest, MarkedEnvironmentsStartAndOthersGoOn) {
+TEST(PictureStepTest, MarkedEnvironmentsStartAndOthersStay) {
   Steps steps(3, {.max_steps = 100});
   steps.step({1, 0, 1});
+  steps.step({1, 0, 1});
   const std::vector<float> before = steps.obs;
-  const auto state = steps.state(1);
-  steps.reset({1});
-  steps.step({1, 1, 1});
+  steps.reset({0, 1, 0});
   EXPECT_EQ(steps.state(1).clock, Pong::kResetClock);
-  EXPECT_NE(steps.state(1).clock, state.clock);
   EXPECT_EQ(steps.number(0), 0u);
   EXPECT_EQ(steps.number(1), 1u);
   EXPECT_EQ(std::count(steps.picture(1), steps.picture(1) + kPixels, 0.0f), kPixels);
   EXPECT_NE(std::count(steps.picture(0), steps.picture(0) + kPixels, 0.0f), kPixels);
+  EXPECT_TRUE(std::equal(steps.picture(0), steps.picture(1), before.begin()));
   EXPECT_EQ(steps.state(0).clock, Pong::kResetClock + 8);
+}
+
+TEST(PictureStepTest, AnEndedGameStandsStillUntilItIsReset) {
+  Steps steps(1, {.max_steps = 2});
+  steps.step({1});
+  steps.step({1});
+  EXPECT_EQ(steps.truncated[0], 1);
+  const std::vector<float> before = steps.obs;
+  const PongState<std::int32_t> state = steps.state(0);
+  steps.step({0});
+  EXPECT_EQ(steps.truncated[0], 0);
+  EXPECT_EQ(steps.state(0).clock, state.clock);
+  EXPECT_TRUE(steps.obs == before);
+  steps.step({0}, Restart::kNextStep);
+  EXPECT_EQ(steps.number(0), 1u);
+  EXPECT_EQ(std::count(steps.picture(0), steps.picture(0) + kPixels, 0.0f), kPixels);
+}
+
+TEST(PictureStepTest, AGameWithASeedOfItsOwnIsThatOfALoneOne) {
+  // everything that is drawn: starts, sticky actions, frames of a step
+  const GameOptions game{
+      .min_skip = 2, .max_skip = 4, .repeat_below = 1 << 22, .max_noops = 29, .max_steps = 30};
+  Steps many(3, game), other(3, game), lone(1, game, 41);
+  for (int t = 0; t < 10; ++t) {  // what was before does not matter
+    many.step({1, 1, 1}, Restart::kSameStep);
+    other.step({1, 1, 1}, Restart::kSameStep);
+  }
+  many.reset({0, 1, 0}, {40, 41, 42});
+  for (int t = 0; t < 100; ++t) {
+    const auto up = static_cast<std::uint8_t>(t / 3 % 2);
+    many.step({up, up, up}, Restart::kSameStep);
+    other.step({up, up, up}, Restart::kSameStep);
+    lone.step({up}, Restart::kSameStep);
+    ASSERT_TRUE(std::equal(lone.picture(0), lone.picture(1), many.picture(1))) << t;
+    ASSERT_EQ(lone.truncated[0], many.truncated[1]) << t;
+    ASSERT_EQ(lone.state(0).clock, many.state(1).clock) << t;
+    ASSERT_TRUE(std::equal(other.picture(0), other.picture(1), many.picture(0))) << t;
+    if (t == 50) {  // the stream goes on
+      many.reset({0, 1, 0});
+      lone.reset({});
+    }
+  }
+  EXPECT_EQ(many.number(1), lone.number(0));
+  EXPECT_GE(lone.number(0), 4u);
+}
+
+/// Every pixel of the pictures of a game, asked for one by one.
+TEST(PictureStepTest, PixelsAreThoseOfThePictureDrawnWhole) {
+  Random random(7);
+  const GameOptions options{.min_skip = 1, .max_skip = 2, .max_pool = true, .max_steps = 1 << 20};
+  Game game{};
+  game.start(options, {1, 2}, 3, 0);
+  Picture picture(kPixels);
+  int pooled = 0;
+  for (int t = 0; t < 3000; ++t) {
+    game.draw(picture.data());
+    const auto look = game.look();
+    for (int p = 0; p < kPixels; ++p) ASSERT_EQ(ObjectPong::lit(look, p), picture[p] != 0) << t;
+    pooled += game.pictures - 1;
+    game.play(random.uniform() < 0.5, options, {1, 2}, 3);
+    if (t == 1500) game.now.active = 0;  // attract mode
+  }
+  EXPECT_GT(pooled, 1000);
 }
 
 TEST(PictureStepTest, RestartsInTheSameStepAndKeepsTheLastPicture) {
   Steps steps(2, {.max_steps = 5});
   for (int t = 0; t < 4; ++t) {
-    steps.step({1, 0}, true);
+    steps.step({1, 0}, Restart::kSameStep);
     EXPECT_EQ(steps.truncated[0], 0);
     EXPECT_EQ(steps.final_obs[0], 9.0f);  // not written
   }
   const PongState<std::int32_t> before = steps.state(1);
-  steps.step({1, 0}, true);
+  steps.step({1, 0}, Restart::kSameStep);
   EXPECT_EQ(steps.truncated[0], 1);
   EXPECT_EQ(steps.terminated[0], 0);
   EXPECT_EQ(steps.number(1), 1u);
@@ -248,7 +318,7 @@ TEST(PictureStepTest, StartsAreDrawnForEachEpisodeOrTakenInTurn) {
           drawn.state(env).clock,
           Pong::kResetClock + start_noops(game, stream, static_cast<std::uint32_t>(env), episode));
     }
-    drawn.step(std::vector<std::uint8_t>(16), true);
+    drawn.step(std::vector<std::uint8_t>(16), Restart::kSameStep);
   }
 }
 

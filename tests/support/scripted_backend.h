@@ -61,7 +61,7 @@ class ScriptedBackend : public Backend {
     result.score.assign(static_cast<std::size_t>(request.num_envs), evaluation(request));
     return result;
   }
-  void step(const StepBuffers&) override {}
+  std::unique_ptr<Stepper> make_stepper(const StepperRequest&) override { return nullptr; }
 
  private:
   TrainingState state_;

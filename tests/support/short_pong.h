@@ -56,6 +56,11 @@ struct ShortPongOn : ObjectPong {
     for (int i = 0; i < count; ++i) play[i] = states[i];
     ObjectPong::draw(play, count, picture);
   }
+  static LS_HD Frame80Look look(const State<std::int32_t>* states, int count) {
+    PongState<std::int32_t> play[2]{};
+    for (int i = 0; i < count; ++i) play[i] = states[i];
+    return ObjectPong::look(play, count);
+  }
   template <class I>
   static LS_HD void restart(State<I>& state, typename Lanes<I>::M over, const State<I>& start) {
     ObjectPong::restart<I>(state, over, start);

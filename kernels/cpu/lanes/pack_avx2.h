@@ -84,6 +84,19 @@ LS_HD void store(float* to, F a) { _mm256_storeu_ps(to, a.v); }
 LS_HD void store(std::int32_t* to, I a) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), a.v);
 }
+/// to: [8][4], field i of every lane.
+LS_HD void store_four(float* to, const F (&field)[4]) {
+  const __m256 a = _mm256_unpacklo_ps(field[0].v, field[1].v);  // lanes 0, 1 | 4, 5
+  const __m256 b = _mm256_unpackhi_ps(field[0].v, field[1].v);  // lanes 2, 3 | 6, 7
+  const __m256 c = _mm256_unpacklo_ps(field[2].v, field[3].v);
+  const __m256 d = _mm256_unpackhi_ps(field[2].v, field[3].v);
+  const __m256 row0 = _mm256_shuffle_ps(a, c, 0x44), row1 = _mm256_shuffle_ps(a, c, 0xee);
+  const __m256 row2 = _mm256_shuffle_ps(b, d, 0x44), row3 = _mm256_shuffle_ps(b, d, 0xee);
+  _mm256_storeu_ps(to, _mm256_permute2f128_ps(row0, row1, 0x20));
+  _mm256_storeu_ps(to + 8, _mm256_permute2f128_ps(row2, row3, 0x20));
+  _mm256_storeu_ps(to + 16, _mm256_permute2f128_ps(row0, row1, 0x31));
+  _mm256_storeu_ps(to + 24, _mm256_permute2f128_ps(row2, row3, 0x31));
+}
 
 /// Both halves of the 64-bit product of each lane with m.
 LS_HD void mul_wide(U a, std::uint32_t m, U& high, U& low) {

@@ -86,6 +86,24 @@ LS_HD I round_to_int(F a) { return _mm512_cvtps_epi32(a.v); }
 LS_HD void store(float* to, F a) { _mm512_storeu_ps(to, a.v); }
 LS_HD void store(std::int32_t* to, I a) { _mm512_storeu_si512(to, a.v); }
 
+/// to: [16][4], field i of every lane.
+LS_HD void store_four(float* to, const F (&field)[4]) {
+  const __m512 a = _mm512_unpacklo_ps(field[0].v, field[1].v);  // lanes 0, 1 of each four
+  const __m512 b = _mm512_unpackhi_ps(field[0].v, field[1].v);  // lanes 2, 3
+  const __m512 c = _mm512_unpacklo_ps(field[2].v, field[3].v);
+  const __m512 d = _mm512_unpackhi_ps(field[2].v, field[3].v);
+  const __m512 row0 = _mm512_shuffle_ps(a, c, 0x44), row1 = _mm512_shuffle_ps(a, c, 0xee);
+  const __m512 row2 = _mm512_shuffle_ps(b, d, 0x44), row3 = _mm512_shuffle_ps(b, d, 0xee);
+  const __m512 low01 = _mm512_shuffle_f32x4(row0, row1, 0x44);  // fours 0, 1 of either
+  const __m512 low23 = _mm512_shuffle_f32x4(row2, row3, 0x44);
+  const __m512 high01 = _mm512_shuffle_f32x4(row0, row1, 0xee);
+  const __m512 high23 = _mm512_shuffle_f32x4(row2, row3, 0xee);
+  _mm512_storeu_ps(to, _mm512_shuffle_f32x4(low01, low23, 0x88));
+  _mm512_storeu_ps(to + 16, _mm512_shuffle_f32x4(low01, low23, 0xdd));
+  _mm512_storeu_ps(to + 32, _mm512_shuffle_f32x4(high01, high23, 0x88));
+  _mm512_storeu_ps(to + 48, _mm512_shuffle_f32x4(high01, high23, 0xdd));
+}
+
 /// Both halves of the 64-bit product of each lane with m.
 LS_HD void mul_wide(U a, std::uint32_t m, U& high, U& low) {
   const __m512i mm = _mm512_set1_epi32(static_cast<int>(m));

@@ -19,7 +19,7 @@ namespace dense_fault_test {
 TEST(CudaDenseFaultTest, AFailingCallThrowsAndLeaksNothing) {
   const auto layers = random_network({4, 8, 1}, DenseActivation::kRelu, 5);
   const auto work = [&] {
-    CudaDense device(find_environment("cartpole"), cuda::operations_cartpole);
+    CudaDense device(find_environment("cartpole"), {.numbers = &cuda::operations_cartpole});
     device.set_layers(layers);
     const auto buffers = RolloutBuffers({.num_envs = 5, .T = 2, .O = 4, .A = 2});
     Record<float> record = buffers.record();

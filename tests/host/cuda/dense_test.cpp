@@ -21,8 +21,9 @@ namespace dense_test {
 using ::testing::HasSubstr;
 
 CudaDense make_dense(const std::string& env = "cartpole") {
-  return CudaDense(find_environment(env),
-                   env == "cartpole" ? cuda::operations_cartpole : cuda::operations_corridor);
+  return CudaDense(
+      find_environment(env),
+      {.numbers = env == "cartpole" ? &cuda::operations_cartpole : &cuda::operations_corridor});
 }
 
 TEST(CudaDensePolicyTest, LogitsAreWithinTheErrorBoundOfExactArithmetic) {

@@ -1,10 +1,6 @@
-// Tests for play() and step() of host/cuda/number_backend.h on the emulator, against the CPU's
-// bits.
+// Tests for play() of host/cuda/number_backend.h on the emulator, against the CPU's bits.
 #include <gtest/gtest.h>
 
-#include <cstring>
-
-#include "host/engine_impl.h"
 #include "tests/support/cuda_backends.h"
 
 namespace lockstep {
@@ -117,43 +113,6 @@ TEST(CudaPlay, LeavesTheTrainingAlone) {
     other.play(other.download().parameters, request, nullptr);
   }
   test::expect_same_state(one.download(), other.download());
-}
-
-TEST(CudaStep, HasTheBitsOfTheCpuInEveryMode) {
-  for (const char* env : {"cartpole", "corridor"}) {
-    for (const bool same_step : {false, true}) {
-      Config config = test::tiny_config(21);
-      config.env = env;
-      const auto& facts = *find_environment(env).facts;
-      CudaBackend cuda = test::make_cuda_backend(config);
-      CpuBackend cpu(config, find_environment(env), {});
-      Stepper a(facts, 21), b(facts, 21);
-      std::uint32_t random = 12345;
-      for (int t = 0; t < 80; ++t) {
-        for (std::int64_t i = 0; i < 32; ++i) {
-          random = random * 1664525u + 1013904223u;
-          a.action[i] = b.action[i] =
-              static_cast<std::uint8_t>((random >> 16) % static_cast<unsigned>(facts.num_actions));
-          const bool first = t == 0;
-          a.reset[i] = b.reset[i] =
-              first || (!same_step && (b.terminated[i] | b.truncated[i]) != 0) ? 1 : 0;
-        }
-        const Stepper::How how{.reset_only = t == 0, .same_step = same_step};
-        cuda.step(a.buffers(9, how));
-        cpu.step(b.buffers(9, how));
-        const auto same = [&](const auto& x, const auto& y) {
-          const auto bytes = static_cast<std::size_t>(x.size()) * sizeof x[0];
-          return std::memcmp(x.data(), y.data(), bytes) == 0;
-        };
-        ASSERT_TRUE(same(a.state, b.state) && same(a.steps, b.steps) && same(a.number, b.number))
-            << env << " step " << t;
-        ASSERT_TRUE(same(a.obs, b.obs) && same(a.final_obs, b.final_obs) &&
-                    same(a.reward, b.reward) && same(a.terminated, b.terminated) &&
-                    same(a.truncated, b.truncated))
-            << env << " step " << t;
-      }
-    }
-  }
 }
 
 }  // namespace play_test
