@@ -28,6 +28,7 @@ namespace op {
 inline constexpr const char* kEnvironment = "env_random";
 inline constexpr const char* kPolicy = "env_policy";
 inline constexpr const char* kStepCall = "engine_step";
+inline constexpr const char* kStepper = "stepper";
 inline constexpr const char* kTraining = "train_step";
 inline constexpr const char* kRecompute = "train_step_recompute";
 inline constexpr const char* kLaunchOverhead = "launch_overhead";
@@ -44,7 +45,9 @@ namespace counter {
 inline constexpr const char* kRate = "items_per_second";  // the library's name; steps/s
 inline constexpr const char* kPeak =
     "%fma_peak";  // the policy's multiply-adds of the measured peak
-inline constexpr const char* kCopy = "%copy_peak";       // of a copy within the device
+inline constexpr const char* kCopy = "%copy_peak";  // of a copy within the device
+inline constexpr const char* kMemset =
+    "%memset";  // pictures written, of what setting their memory allows
 inline constexpr const char* kBytes = "bytes_per_step";  // recorded
 }  // namespace counter
 

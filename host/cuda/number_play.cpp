@@ -17,8 +17,6 @@ RecordShape shape_of(const Record<float>& record, const PlayRequest& request,
   return shape;
 }
 
-}
-
 }  // namespace
 
 PlayResult CudaBackend::play(const std::vector<float>& parameters, const PlayRequest& request,

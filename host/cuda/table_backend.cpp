@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "host/backend/record.h"
 #include "host/cuda/dense.h"
 #include "host/cuda/launch_steps.h"
 

@@ -137,7 +137,7 @@ int table_pixels(int row, std::uint16_t* pixel) {
                                             Type::kFrameLimit,                               \
                                             Type::kMaxRowPixels,                             \
                                             table_pixels<Type>,                              \
-                                            picture_step_group<Type, std::int8_t>,          \
+                                            picture_step_group<Type, std::int8_t>,           \
                                             picture_step_group<Type, float>};                \
   extern const EnvironmentFacts environment_facts_##id;                                      \
   const EnvironmentFacts environment_facts_##id = {                                          \

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "host/cpu/table_backend.h"
 #include "host/cuda/table_backend.h"
 #include "tests/support/cuda_array.h"
 #include "tests/support/cuda_backends.h"
