@@ -172,7 +172,11 @@ exec 9>"$root/build/lock" # two calls at once build one after the other
 if command -v flock >/dev/null 2>&1; then flock 9; fi
 configure
 case $job in
-  test) target=all ;;
+  test)
+    target=all
+    # not built unless they are named; ctest then says so
+    case " $*" in *slow* | *exhaustive*) target='all tests_slow tests_exhaustive' ;; esac
+    ;;
   bench) target=lockstep_bench ;;
   run) target=lockstep_cli ;;
 esac

@@ -79,6 +79,31 @@ function(lockstep_test name)
   gtest_discover_tests(
     ${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 NO_PRETTY_VALUES WORKING_DIRECTORY
     "${PROJECT_SOURCE_DIR}" ${properties})
+  if(TEST_LABELS)
+    lockstep_build_when_asked(${target} ${TEST_LABELS})
+  endif()
+endfunction()
+
+# Whoever does not run a program of a label does not build it: it is part of the target tests_<label>
+# instead of `all`. Where it was not built, its tests are one of that label, which fails.
+function(lockstep_build_when_asked target label)
+  set_target_properties(${target} PROPERTIES EXCLUDE_FROM_ALL ON)
+  if(NOT TARGET tests_${label})
+    add_custom_target(tests_${label})
+  endif()
+  add_dependencies(tests_${label} ${target})
+  get_property(includes DIRECTORY PROPERTY TEST_INCLUDE_FILES)
+  list(POP_BACK includes discovered)  # gtest_discover_tests()'s
+  set(either "${CMAKE_CURRENT_BINARY_DIR}/${target}_if_built.cmake")
+  file(CONFIGURE OUTPUT "${either}" @ONLY CONTENT [[
+if(EXISTS "@CMAKE_CURRENT_BINARY_DIR@/bin/@target@")
+  include("@discovered@")
+else()
+  add_test("@label@/@target@_NOT_BUILT" "@target@_NOT_BUILT")
+  set_tests_properties("@label@/@target@_NOT_BUILT" PROPERTIES LABELS @label@)
+endif()
+]])
+  set_property(DIRECTORY PROPERTY TEST_INCLUDE_FILES ${includes} "${either}")
 endfunction()
 
 # A check that is a CMake script of tests/: lockstep_script_test(layering layering_test.cmake NAME=...)

@@ -21,7 +21,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SEPARATOR = " @@ "
 # what a script test looks at; the others look at sources alone
-TARGETS = {"isa_symbols": ["lockstep_env_cartpole", "lockstep_env_pong", "lockstep_host"]}
+TARGETS = {"isa_symbols": ["lockstep_env_cartpole", "lockstep_env_pong", "lockstep_host"],
+           "labels": ["build.ninja"]}
 TEST_TIMEOUT = 300  # seconds; a fault that makes a test hang is caught by it
 
 
