@@ -5,6 +5,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <malloc.h>  // declares what is defined below; another test of the batch may read it later
 
 #include <atomic>
 #include <cmath>

@@ -52,7 +52,7 @@ class Noting : public CpuUpdates {
   PlayResult play(const std::vector<float>&, const PlayRequest&, Record<float>*) override {
     return {};
   }
-  void step(const StepBuffers&) override {}
+  std::unique_ptr<Stepper> make_stepper(const StepperRequest&) override { return nullptr; }
   void rollout(std::uint32_t epoch) override { note("rollout " + std::to_string(epoch)); }
   std::span<const float> gradient_view() const override { return {}; }
   const Batch& batch() const { return batch_; }
