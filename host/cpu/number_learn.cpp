@@ -8,6 +8,28 @@
 #include "host/cpu/number_backend.h"
 
 namespace lockstep {
+namespace {
+
+/// optimizer_step() of n numbers by one rule, and the largest magnitude of what it makes. Arguments
+/// are a copy: no store can change them. Magnitudes are taken while a root is under way.
+template <OptimizerRule kRule>
+std::uint32_t step_numbers(OptimizerArgs args, std::int64_t n, const float* __restrict gradient,
+                           float* __restrict parameters, float* __restrict first_moment,
+                           float* __restrict second_moment) {
+  args.rule = kRule;
+  std::uint32_t most = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    float parameter = parameters[i], m = first_moment[i], v = second_moment[i];
+    optimizer_step(args, gradient[i], parameter, m, v);
+    parameters[i] = parameter;
+    first_moment[i] = m;
+    second_moment[i] = v;
+    most = std::max({most, magnitude_bits(parameter), magnitude_bits(m), magnitude_bits(v)});
+  }
+  return most;
+}
+
+}  // namespace
 
 void CpuBackend::returns(std::int64_t group, std::int64_t* time_sum, ReturnSums& sums) {
   ops_->returns({record(), plan_.gamma, plan_.returns, plan_.return_scale, time_sum}, group, sums);
@@ -88,17 +110,11 @@ std::array<std::span<float>, 3> CpuBackend::trained() {
 
 std::uint32_t CpuBackend::optimize(const OptimizerArgs& args, std::int64_t first,
                                    std::int64_t count) {
-  std::uint32_t most = 0;
-  for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(first + count); ++i) {
-    float parameter = state_.parameters[i];
-    float m = state_.first_moment[i], v = state_.second_moment[i];
-    optimizer_step(args, gradient_[i], parameter, m, v);
-    state_.parameters[i] = parameter;
-    state_.first_moment[i] = m;
-    state_.second_moment[i] = v;
-    most = std::max({most, magnitude_bits(parameter), magnitude_bits(m), magnitude_bits(v)});
-  }
-  return most;
+  const auto step = args.rule == OptimizerRule::kAdam  ? step_numbers<OptimizerRule::kAdam>
+                    : args.rule == OptimizerRule::kSgd ? step_numbers<OptimizerRule::kSgd>
+                                                       : step_numbers<OptimizerRule::kRmsprop>;
+  return step(args, count, gradient_.data() + first, state_.parameters.data() + first,
+              state_.first_moment.data() + first, state_.second_moment.data() + first);
 }
 
 }  // namespace lockstep
