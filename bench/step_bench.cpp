@@ -12,6 +12,7 @@
 #include "bench/benches.h"
 #include "host/cpu/stepper.h"
 #include "host/engine.h"
+#include "host/options/options.h"
 
 namespace lockstep::bench {
 namespace {
@@ -34,8 +35,7 @@ std::vector<std::vector<std::uint8_t>> random_actions(std::int64_t num_envs) {
 }
 
 Config config_of(const char* env, std::int64_t num_envs) {
-  Config config;
-  config.env = env;
+  Config config = resolve_config({{{"env", env}}, {}});
   config.envs = num_envs;
   config.threads = 1;
   config.device = "cpu";
