@@ -204,8 +204,7 @@ LS_HD void picture_step(const StepBuffers& args, const GameOptions& options, std
   Origins origins = origins_of(args, env);
   const bool seeds = args.reset_only && args.new_seed != nullptr;
   if (seeds) {
-    origins.stream.seed = args.new_seed[env];
-    origins.env = 0;
+    origins = origins_alone(args, args.new_seed[env]);
     number = ~0u;
     game.t = 0;
   }

@@ -91,14 +91,14 @@ struct Origins {
   RandomStream stream;
   std::uint32_t env;
 };
-/// An environment with a seed of its own is environment 0 of that seed, as if it were alone.
+/// Of an environment with a seed of its own: environment 0 of that seed, as if it were alone,
+/// whatever part of a larger batch this one is.
+LS_HD Origins origins_alone(const StepBuffers& args, std::uint64_t seed) {
+  return {{seed, args.stream.epoch}, 0};
+}
 LS_HD Origins origins_of(const StepBuffers& args, std::int64_t env) {
-  Origins origins{args.stream, static_cast<std::uint32_t>(env)};
-  if (args.own_seeds && args.seeded[env] != 0) {
-    origins.stream.seed = args.seed[env];
-    origins.env = 0;
-  }
-  return origins;
+  if (args.own_seeds && args.seeded[env] != 0) return origins_alone(args, args.seed[env]);
+  return {args.stream, static_cast<std::uint32_t>(env)};
 }
 
 }  // namespace lockstep

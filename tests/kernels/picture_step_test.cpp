@@ -25,7 +25,8 @@ constexpr int kShown = 2 * ObjectPong::kObjects;
 /// One group of environments stepped by hand.
 class Steps {
  public:
-  Steps(std::int64_t envs, const GameOptions& game, std::uint64_t seed = 5)
+  Steps(std::int64_t envs, const GameOptions& game, std::uint64_t seed = 5,
+        std::uint32_t first_env = 0)
       : game_(game),
         state_(Game::kNumbers * kGroup),
         steps_(kGroup),
@@ -40,7 +41,7 @@ class Steps {
         terminated(kGroup),
         truncated(kGroup) {
     args_.num_envs = envs;
-    args_.stream = {seed, 3};
+    args_.stream = {seed, 3, first_env};
     args_.state = state_.data();
     args_.steps = steps_.data();
     args_.number = number_.data();
@@ -238,7 +239,8 @@ TEST(PictureStepTest, AGameWithASeedOfItsOwnIsThatOfALoneOne) {
   // everything that is drawn: starts, sticky actions, frames of a step
   const GameOptions game{
       .min_skip = 2, .max_skip = 4, .repeat_below = 1 << 22, .max_noops = 29, .max_steps = 30};
-  Steps many(3, game), other(3, game), lone(1, game, 41);
+  Steps many(3, game, 5, 100), other(3, game, 5, 100),
+      lone(1, game, 41);          // many: of a larger batch
   for (int t = 0; t < 10; ++t) {  // what was before does not matter
     many.step({1, 1, 1}, Restart::kSameStep);
     other.step({1, 1, 1}, Restart::kSameStep);
