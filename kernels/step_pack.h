@@ -91,6 +91,14 @@ LS_HD typename E::template State<F> load_state(const float* from) {
   return E::template restore<F>(saved);
 }
 
+/// Which of `count` bytes of a caller are not 0. A flag of ours is 0 or 1 and costs less to load.
+template <class F>
+LS_HD typename Lanes<F>::M load_mask(const std::uint8_t* from, int count) {
+  std::uint32_t bits = 0;
+  for (int i = 0; i < count; ++i) bits |= (from[i] != 0 ? 1u : 0u) << i;
+  return Lanes<F>::mask(bits);
+}
+
 /// Gives the environments of `marked` their new seeds; their episodes count from 0 again.
 template <class F>
 LS_HD typename Lanes<F>::U take_seeds(const StepBuffers& args, std::int64_t first,
@@ -152,6 +160,7 @@ LS_HD void step_pack(const StepBuffers& args, std::int64_t group, int lane) {
   constexpr int S = E::kStateSize;
   constexpr int O = E::kObservationSize;
   constexpr int W = Lanes<F>::W;
+  constexpr bool kAhead = (kDrawAhead<E>) > 1;  // start states are drawn
   const std::int64_t first = group * kGroup + lane;
   if (first >= args.num_envs) return;
   const int count = args.num_envs - first < W ? static_cast<int>(args.num_envs - first) : W;
@@ -161,7 +170,7 @@ LS_HD void step_pack(const StepBuffers& args, std::int64_t group, int lane) {
   const M ended = load_flags<F>(args.ended + first, count);
   M marked = args.restart == Restart::kNever ? none : ended;
   if (args.reset_only) {
-    marked = args.mask == nullptr ? used : load_flags<F>(args.mask + first, count);
+    marked = args.mask == nullptr ? used : load_mask<F>(args.mask + first, count);
   }
 
   Episode<E, F> episode{
@@ -171,7 +180,7 @@ LS_HD void step_pack(const StepBuffers& args, std::int64_t group, int lane) {
   const auto before = episode;
   StepOutcome<F> out{F(0), none, none, none};
   if (!args.reset_only) {
-    if (kDrawAhead < E >> 1 && args.draw) {
+    if (kAhead && args.draw) {
       store_fields<E, F>(start, start_states<E, F>(args, first, used, episode.number + U(1u)));
     }
     out = advance<E, F>(episode, load_actions<F, E::kNumActions>(args.action + first, count));
@@ -199,7 +208,7 @@ LS_HD void step_pack(const StepBuffers& args, std::int64_t group, int lane) {
     }
   }
   if (any(again)) {
-    const bool drawn = kDrawAhead<E> > 1 && !args.reset_only;
+    const bool drawn = kAhead && !args.reset_only;
     restart<E, F>(episode, again,
                   drawn ? load_state<E, F>(start)
                         : start_states<E, F>(args, first, again, episode.number + U(1u)));

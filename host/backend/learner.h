@@ -18,11 +18,12 @@ enum class Stage : std::uint8_t {
   kAccumulate,  // exact sums of these
   kReduce,      // sums that several have made of their parts of the batch become one
   kFinish,      // from the sums to the gradient
-  kStep,        // of the optimiser, and what the policy is played from
+  kStep,        // of the optimiser, and what the policy is played from; ends the update
 };
 
-/// A pass is a step of the optimiser. Where a term was out of range it begins again, with a scale
-/// of a bit less, before anything but sums has changed.
+/// A pass is a step of the optimiser, of which an update has one so far: on a device its last
+/// stages end the update too. Where a term was out of range it begins again, with a scale of a bit
+/// less, before anything but sums has changed.
 struct Learner {
   std::vector<Stage> begin;  // of an update, once
   std::vector<Stage> pass;

@@ -68,12 +68,12 @@ class Stepper {
   /// Steps every environment. Nothing is checked: it is for callers whose actions are in [0, A).
   ///
   /// Shapes: actions [N], memory of the stepper's device that holds them until the step is done, in
-  /// the
-  ///         order of its stream; null: the stepper's own
+  ///         the order of its stream; null: the stepper's own
   /// Stream: on a device asynchronous; allocates in the first step with kSameStep alone
   /// Errors: OutOfMemory then; as cuda_check() on a device
   virtual void step(const std::uint8_t* actions, Restart restart) = 0;
-  /// The same with actions in memory of the host.
+  /// The same with actions in memory of the host. As with masks and seeds of a reset, pinned memory
+  /// is the caller's again after the next on_host(), other memory at once.
   virtual void step_from_host(const std::uint8_t* actions, Restart restart) = 0;
 
   virtual StepViews views() const = 0;

@@ -73,7 +73,7 @@ void CpuBackend::reduce(std::int64_t, int) {
   std::fill(sums_.begin(), sums_.end(), 0);
   for (std::size_t i = 0; i < scratch_.size(); ++i) {
     if (scratch_[i].adds > 0) ops_->flush(gradient_args_, scratch_[i]);
-    saturated_ |= scratch_[i].saturated;
+    if (scratch_[i].saturated) saturated_ = true;
     for (std::size_t k = 0; k < sums_.size(); ++k) {
       for (int lane = 0; lane < wide; ++lane) {
         sums_[k] += partials_[i][static_cast<std::int64_t>(k) * wide + lane];

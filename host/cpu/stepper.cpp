@@ -2,7 +2,6 @@
 #include "host/cpu/stepper.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "host/backend/parallel.h"
 #include "kernels/cpu/launchers.h"

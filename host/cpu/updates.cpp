@@ -13,8 +13,14 @@ namespace {
 
 constexpr std::int64_t kOptimizerChunk = 1 << 14;  // four arrays of it stay in a second-level cache
 
-/// Below it no step of an optimiser can overflow from numbers that are themselves below it.
 constexpr float kTame = 1e15f;
+
+/// Whether no step with `args` can overflow from a gradient, numbers and moments that are all below
+/// kTame: the largest that it can make of them is 1e36.
+bool is_tame(const OptimizerArgs& args) {
+  return args.lr < 1e6f && args.weight_decay <= 1e3f && std::abs(args.shrink) <= 1.0f &&
+         args.eps >= 1e-12f;
+}
 
 void raise_to(std::atomic<std::uint32_t>& most, std::uint32_t value) {
   std::uint32_t seen = most.load();
@@ -134,7 +140,7 @@ void CpuUpdates::run(Stage stage, Turn& turn) {
     case Stage::kAccumulate:
     case Stage::kReduce:
     case Stage::kFinish:
-      return run_by_part({&stage, 1});
+      return;  // by part: walk()
   }
 }
 
@@ -213,7 +219,8 @@ void CpuUpdates::take_step(double lr, double grad_norm) {
   const auto state = trained();
   const auto n = static_cast<std::int64_t>(state[0].size());
   const std::int64_t chunks = (n + kOptimizerChunk - 1) / kOptimizerChunk;
-  const bool tame = grad_norm < 1e15 && lr < 1e6 && largest_state_ < magnitude_bits(kTame);
+  const bool tame =
+      is_tame(args) && grad_norm < double{kTame} && largest_state_ < magnitude_bits(kTame);
   std::array<std::vector<float>, 3> kept;
   for (std::size_t i = 0; !tame && i < kept.size(); ++i) {
     kept[i].assign(state[i].begin(), state[i].end());

@@ -46,7 +46,8 @@ class CpuUpdates : public Backend {
  protected:
   /// All that an update takes from its whole batch beside the gradient's sums. Nothing in it has an
   /// order, and what follows credit() looks at these and not at groups, so that processes which
-  /// share a batch would add theirs up at the end of credit().
+  /// share a batch would add theirs up within credit(): returns, with their sums by time, before
+  /// the baseline, advantages after it.
   struct Batch {
     ReturnSums returns, advantages;
     std::int64_t steps = 0;     // recorded, by groups: most that a sum is made of
@@ -101,8 +102,9 @@ class CpuUpdates : public Backend {
   RunningState running_;
   Batch batch_;
   Moments moments_{0, 1};
-  bool saturated_ =
-      false;  // a term of the gradient was out of range; raised by weigh() or reduce()
+  /// A term of the gradient was out of range; raised by weigh(), or by reduce() where there is one
+  /// part alone.
+  bool saturated_ = false;
 
  private:
   struct Turn;

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <mutex>
 
 #include "host/errors.h"
@@ -28,9 +29,9 @@ Config config_of(int threads) {
 
 class Noting : public CpuUpdates {
  public:
-  explicit Noting(const Learner& learner = reinforce(), int threads = 1)
-      : CpuUpdates(config_of(threads), find_environment("cartpole"), {.threads = threads}, 1,
-                   learner) {
+  explicit Noting(const Learner& learner = reinforce(), const Config& config = config_of(1))
+      : CpuUpdates(config, find_environment("cartpole"),
+                   {.threads = static_cast<int>(config.threads)}, 1, learner) {
     allocate_updates(500);
     outcome_.episodes.zero();
     outcome_.episodes[0] = 2;
@@ -58,7 +59,8 @@ class Noting : public CpuUpdates {
   const Batch& batch() const { return batch_; }
 
   std::vector<std::string> notes;
-  std::int64_t count = 7;   // of steps that count, a group
+  std::map<std::int64_t, std::vector<int>> threads;  // of the stages of a part
+  std::int64_t count = 7;                            // of steps that count, a group
   int saturated_until = 0;  // bits dropped with which no term is out of range
   bool found_late = false;  // in reduce(), not in weigh()
   float stepped = 2;        // what a step makes of every number
@@ -86,12 +88,17 @@ class Noting : public CpuUpdates {
     saturated_ = !in_range_ && !found_late;
   }
   std::int64_t parts() const override { return number_of_parts; }
-  void accumulate(std::int64_t part, int) override { note("accumulate " + std::to_string(part)); }
-  void reduce(std::int64_t part, int) override {
-    note("reduce " + std::to_string(part));
+  void note(const std::string& what, std::int64_t part, int thread) {
+    note(what + " " + std::to_string(part));
+    const std::lock_guard lock(mutex_);
+    threads[part].push_back(thread);
+  }
+  void accumulate(std::int64_t part, int thread) override { note("accumulate", part, thread); }
+  void reduce(std::int64_t part, int thread) override {
+    note("reduce", part, thread);
     if (found_late) saturated_ = !in_range_;
   }
-  void finish(std::int64_t part, int) override { note("finish " + std::to_string(part)); }
+  void finish(std::int64_t part, int thread) override { note("finish", part, thread); }
   Totals totals() const override { return {.loss = -60, .entropy = 42}; }
   double gradient_norm() override { return norm; }
   std::array<std::span<float>, 3> trained() override { return {numbers, first, second}; }
@@ -164,7 +171,7 @@ TEST(CpuUpdates, APassBeginsAgainUntilAllTermsAreInRange) {
 
 TEST(CpuUpdates, APartIsFinishedByTheThreadThatSummedIt) {
   for (const int threads : {1, 3}) {
-    Noting backend(reinforce(), threads);
+    Noting backend(reinforce(), config_of(threads));
     backend.number_of_parts = 20;
     backend.gradient();
     EXPECT_EQ(backend.notes.size(), 1u + 3 * 20);
@@ -175,6 +182,8 @@ TEST(CpuUpdates, APartIsFinishedByTheThreadThatSummedIt) {
       const std::string name = std::to_string(part);
       EXPECT_LT(at("accumulate " + name), at("reduce " + name));
       EXPECT_LT(at("reduce " + name), at("finish " + name));
+      const std::vector<int>& by = backend.threads[part];
+      EXPECT_THAT(by, testing::AllOf(testing::SizeIs(3), testing::Each(by.front()))) << part;
     }
     if (threads == 1) {
       EXPECT_EQ(at("finish 0") + 1, at("accumulate 1"));
@@ -221,6 +230,23 @@ TEST(CpuUpdates, ThatFailLeaveTheStateOfBefore) {
   broken.stepped = NAN;
   expect_unchanged(broken, numeric_error::kParameter);
   EXPECT_EQ(broken.numbers[0], 3e38f);
+}
+
+TEST(CpuUpdates, ThatFailByTheirOptionsLeaveTheStateOfBefore) {
+  const auto with = [](const auto& set) {
+    Config config = config_of(1);
+    set(config);
+    return config;
+  };
+  for (const Config& config :
+       {with([](Config& c) { c.decoupled_weight_decay = 1e38; }),
+        with([](Config& c) { c.weight_decay = 1e30; }), with([](Config& c) { c.eps = 1e-30; })}) {
+    Noting backend(reinforce(), config);
+    backend.upload({});
+    backend.stepped = NAN;
+    expect_unchanged(backend, numeric_error::kParameter);
+    EXPECT_EQ(backend.numbers[0], 1.0f) << config.weight_decay << ", " << config.eps;
+  }
 }
 
 }  // namespace updates_test
