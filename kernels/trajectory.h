@@ -1,8 +1,9 @@
 // What a rollout records, and the argument structs of the batch operations. Plain structs of
 // pointers and numbers, passed by value; they own nothing. Letters: kernels/README.md.
 //
-// Records are stored in groups of 16 environments, [G][T][field][16]: both passes stream through
-// memory whatever the vector width, and N need not be a multiple of anything. Lanes of environments
+// Records are stored in groups of 16 environments, [G][T][field][16]: rollout and gradient stream
+// through memory whatever the vector width, and N need not be a multiple of anything. Lanes of
+// environments
 // >= N never play: their `valid` bits stay 0.
 #pragma once
 

@@ -11,7 +11,7 @@ struct UpdateFigures {
   double grad_norm = 0;    // L2 norm of the gradient before clipping
 };
 
-/// Those of an update that had nothing to learn from.
+/// Those of an update without a finished episode.
 inline constexpr UpdateFigures kNoFigures{__builtin_nan(""), __builtin_nan(""), __builtin_nan("")};
 
 }  // namespace lockstep

@@ -27,8 +27,8 @@ struct TableLaunchShape {
 inline constexpr int kMaxGradientBlock = 1024;
 
 /// Totals of a batch and flags, order-free; zero at the start of an update. What returns() adds to,
-/// here and in SharedSums, is all that weigh() takes from the whole batch: several devices that
-/// share one would add theirs up in between.
+/// here and in SharedSums, and baseline() to its own SharedSums, is all that weigh() takes from the
+/// whole batch: several devices that share one would add theirs up behind each of the two.
 struct TableTotals {
   unsigned long long episodes;       // finished; of returns()
   unsigned long long steps;          // recorded, by groups; of returns()

@@ -14,7 +14,6 @@
 
 namespace lockstep::cuda {
 
-/// Reward-to-go of the thread's steps. kCut: a point ends the sum.
 /// Counts the thread's environment, and with its first lane the steps of its group; a whole warp
 /// calls it, once a batch.
 __device__ inline void count_batch(const TableUpdateArgs& args, const PackCursor<float>& pack) {
@@ -29,6 +28,7 @@ __device__ inline void count_batch(const TableUpdateArgs& args, const PackCursor
   if (steps != 0) add_signed(&args.totals->steps, steps);
 }
 
+/// Reward-to-go of the thread's steps. kCut: a point ends the sum.
 template <bool kCut>
 LS_KERNEL(kMaxBlock)
 table_returns_kernel(const __grid_constant__ TableUpdateArgs args, TableCut cut) {
