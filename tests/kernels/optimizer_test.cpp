@@ -1,5 +1,5 @@
-// Tests for kernels/optimizer.h, and for the per-update factors CpuUpdates::take_step() hands to it:
-// torch.optim's rules written down again in double.
+// Tests for kernels/optimizer.h, and for the per-update factors CpuUpdates::take_step() hands to
+// it: torch.optim's rules written down again in double.
 #include "kernels/optimizer.h"
 
 #include <gtest/gtest.h>
