@@ -100,7 +100,11 @@ std::string mutate(std::string input, Random& random,
   std::string actions = input.substr(2, size);
   std::string initial = input.size() > 2 + size ? input.substr(2 + size) : "";
   std::string& changed = random() % 2 == 0 ? actions : initial;
-  changed = random() % 2 == 0 ? bytes(changed) : mutate_json(changed, random);
+  if (random() % 8 == 0 && !changed.empty()) {
+    changed.back() = static_cast<char>(below(random, 8));  // an action of a game, or nearly
+  } else {
+    changed = random() % 2 == 0 ? bytes(changed) : mutate_json(changed, random);
+  }
   return input_of(static_cast<unsigned char>(input[0]), actions.substr(0, 510), initial);
 }
 

@@ -121,6 +121,16 @@ std::vector<std::string> words() {
           "\\u0000"};
 }
 
+// One tensor of one value, of a rank up to one too many.
+std::string file_of_some_rank(Random& random) {
+  std::string ones;
+  for (std::size_t rank = below(random, kMaxTensorRank + 2); rank > 0; --rank) {
+    ones += ones.empty() ? "1" : ",1";
+  }
+  return file_of(R"({"d":{"dtype":"F32","shape":[)" + ones + R"(],"data_offsets":[0,4]}})",
+                 std::string(4, '\0'));
+}
+
 // Keeps the length of the header true, or sets it to a value at a boundary.
 std::string mutate(std::string input, Random& random,
                    const std::function<std::string(std::string)>& bytes) {
@@ -128,6 +138,7 @@ std::string mutate(std::string input, Random& random,
   if (input.size() >= kPrefix) std::memcpy(&size, input.data(), kPrefix);
   if (input.size() < kPrefix || size > input.size() - kPrefix) return file_of("{}", input);
   std::string header = input.substr(kPrefix, size), data = input.substr(kPrefix + size);
+  if (random() % 64 == 0) return file_of_some_rank(random);
   switch (random() % 8) {
     case 0:
       header = bytes(header);
