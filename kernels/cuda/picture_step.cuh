@@ -5,8 +5,9 @@
 // to the same numbers; each writes its share of the pixels, and the first one what else there is.
 // Per environment: reads and writes 4 S + 4 k + 16 bytes, and the pixels that change, some hundred;
 // all P where pictures are drawn whole. Limiter: the latency of a game's frames.
+// Stack: numbers of a game and pixels of a row that are chosen by an index, cached.
 //
-// budget: picture_step_kernel<ObjectPong> registers<=128 spills<=0
+// budget: picture_step_kernel<ObjectPong> registers<=128 spills<=0 stack<=352
 #pragma once
 
 #include "kernels/cuda/table_launchers.h"
