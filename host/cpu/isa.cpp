@@ -5,6 +5,7 @@
 #include <string>
 
 #include "host/errors.h"
+#include "host/text.h"
 
 namespace lockstep {
 namespace {
@@ -45,9 +46,9 @@ Isa choose_isa() {
   for (const Isa isa : {Isa::kScalar, Isa::kAvx2, Isa::kAvx512}) {
     if (std::string(wish) != isa_name(isa)) continue;
     if (processor_has(isa)) return isa;
-    throw DeviceUnavailable(std::string("LS_ISA: this processor or build has no ") + wish);
+    throw DeviceUnavailable(std::string("LS_ISA: this processor or build has no ") + isa_name(isa));
   }
-  throw InvalidArgument(std::string("LS_ISA: '") + wish + "' is not one of scalar, avx2, avx512");
+  throw InvalidArgument("LS_ISA: " + in_quotes(wish) + " is not one of scalar, avx2, avx512");
 }
 
 const cpu::FloatOperations& operations_for(const EnvironmentEntry& entry, Isa isa) {

@@ -37,8 +37,9 @@ std::vector<ArgumentRow> train_rows() {
 
 std::string train_epilogue() {
   std::string text =
-      "Every option is also a TOML key of --config FILE and a variable (--lr-decay: lr-decay and\n"
-      "LS_LR_DECAY). A flag beats a variable beats the file beats the recipe beats the default.\n\n"
+      "Every option is also a variable (--lr-decay: LS_LR_DECAY) and, but for --config,\n"
+      "--print-config and --resume, a TOML key of --config FILE (lr-decay). A flag beats a\n"
+      "variable beats the file beats the recipe beats the default.\n\n"
       "HUP, INT, TERM, USR1, USR2, XCPU and PIPE end a run after its update, with a checkpoint "
       "and\n"
       "exit code 128 + signal; a second INT or TERM ends it at once. --resume goes on.\n\n"

@@ -54,6 +54,15 @@ TEST_F(ChooseIsa, RefusesUnknownNames) {
   }
 }
 
+TEST_F(ChooseIsa, ShowsOfAStrangeNameWhatIsFitToBeShown) {
+  set((std::string(3000, 'a') + "\xff\x1b").c_str());
+  EXPECT_THAT(choose_isa, ThrowsMessage<InvalidArgument>(
+                              testing::StartsWith("LS_ISA: '" + std::string(80, 'a') + "...'")));
+  set("\xff\x1b[31m");
+  EXPECT_THAT(choose_isa,
+              ThrowsMessage<InvalidArgument>(testing::StartsWith("LS_ISA: '\ufffd?[31m'")));
+}
+
 TEST_F(ChooseIsa, GivesTheEngineItsOperations) {
   const EnvironmentEntry& cartpole = find_environment("cartpole");
   const int widths[] = {1, 8, 16};
