@@ -72,12 +72,9 @@ LS_HD void restart(Episode<E, F>& episode, typename Lanes<F>::M ended,
   episode.number = episode.number + select(ended, U(1u), U(0u));
 }
 
-/// How many steps ahead a start state may be drawn: no episode is shorter, so none ends twice
-/// between two draws.
+/// Steps between two draws of start states, see draw_every().
 template <class E>
-inline constexpr int kDrawAhead = E::kMinEpisodeSteps >= 8   ? 8
-                                  : E::kMinEpisodeSteps >= 4 ? 4
-                                                             : 1;
+inline constexpr int kDrawAhead = draw_every(E::kMinEpisodeSteps);
 
 /// Rewards of an environment in a rollout; unused where every step's reward is 1.
 template <class F>

@@ -79,13 +79,6 @@ constexpr void for_each_told(Buffers& b, const StepSizes& sizes, const Visit& vi
   visit(b.obs, sizes.obs, sizes.obs_bytes);
 }
 
-/// A step of environments of numbers draws the starts of their next episodes, in the first one
-/// after a reset, and from then on once in so many steps. No episode is shorter, so none ends twice
-/// between two draws.
-LS_HD constexpr int draw_every(int min_episode_steps) {
-  return min_episode_steps >= 8 ? 8 : min_episode_steps >= 4 ? 4 : 1;
-}
-
 /// Where an environment draws its random numbers: a stream and its number within it.
 struct Origins {
   RandomStream stream;

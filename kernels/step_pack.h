@@ -156,7 +156,6 @@ template <class E, class F>
 LS_HD void step_pack(const StepBuffers& args, std::int64_t group, int lane) {
   using U = typename Lanes<F>::U;
   using M = typename Lanes<F>::M;
-  static_assert(kDrawAhead<E> == draw_every(E::kMinEpisodeSteps));
   constexpr int S = E::kStateSize;
   constexpr int O = E::kObservationSize;
   constexpr int W = Lanes<F>::W;

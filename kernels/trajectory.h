@@ -25,6 +25,12 @@ inline constexpr float kQuantisedLimit = 8388607.0f;  // L = floor((2^31 - 1) / 
 /// Logits evaluated per step: two actions need one, the log-odds of action 1.
 LS_HD constexpr int logits_of(int num_actions) { return num_actions == 2 ? 1 : num_actions; }
 
+/// How many steps ahead a start state may be drawn: no episode is shorter, so none ends twice
+/// between two draws.
+LS_HD constexpr int draw_every(int min_episode_steps) {
+  return min_episode_steps >= 8 ? 8 : min_episode_steps >= 4 ? 4 : 1;
+}
+
 template <class Real>
 struct Record {
   std::int64_t groups;         // G = ceil(N / 16)

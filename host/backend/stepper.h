@@ -92,7 +92,7 @@ inline StepSizes step_sizes(const EnvironmentFacts& facts, ElementType pictures)
           .obs_bytes = objects && pictures == ElementType::kInt8 ? 1 : 4};
 }
 
-/// Which steps draw starts (draw_every()).
+/// Which steps of numbers draw starts: the first after a reset, from then on one in draw_every().
 class DrawTurns {
  public:
   explicit DrawTurns(const EnvironmentFacts& facts) : every_(draw_every(facts.min_episode_steps)) {}
