@@ -20,6 +20,14 @@ struct ReplayOperations {
   bool has_float64;  // a reference arithmetic exists
 };
 
+namespace cpu {
+struct GameFrames;
+/// Plays the frames of a step in those games of a group, of some, that it leaves with rewards and
+/// rows alone; returns which. TableOperations::frames of an instruction set.
+using PlayFrames = std::uint32_t (*)(const StepBuffers&, std::int64_t group, std::uint32_t lanes,
+                                     GameFrames&);
+}  // namespace cpu
+
 /// Constants of an environment of objects beside its EnvironmentFacts, for the host.
 struct TableFacts {
   TableShape shape;        // hidden = 0
@@ -32,8 +40,8 @@ struct TableFacts {
   int (*pixels)(int row, std::uint16_t* pixel);
   /// One step of a group with the caller's actions, in pictures of int8 or of floats:
   /// kernels/picture_step.h. The state has EnvironmentFacts::state_size numbers.
-  void (*step)(const StepBuffers&, const GameOptions&, std::int64_t group);
-  void (*step_floats)(const StepBuffers&, const GameOptions&, std::int64_t group);
+  void (*step)(const StepBuffers&, const GameOptions&, std::int64_t group, cpu::PlayFrames);
+  void (*step_floats)(const StepBuffers&, const GameOptions&, std::int64_t group, cpu::PlayFrames);
 };
 
 /// Constants of an environment, for the host.

@@ -36,21 +36,25 @@ struct PictureGame {
       early[i] = number(state, E::kStateSize + i);
     }
     return {E::template restore<I>(now), E::template restore<I>(early), number(state, kStates),
-            number(state, kStates + 1),
-            static_cast<std::uint32_t>(number(state, kStates + 2)) +
-                (static_cast<std::uint32_t>(number(state, kStates + 3)) << kLowBits)};
+            number(state, kStates + 1), load_t(state)};
   }
   LS_HD void store(float* state) const {
     I numbers[2][E::kStateSize];
     E::template save<I>(now, numbers[0]);
     E::template save<I>(early, numbers[1]);
     for (int i = 0; i < kStates; ++i) {
-      state[i * kGroup] = static_cast<float>(numbers[i / E::kStateSize][i % E::kStateSize]);
+      state[i * kGroup] = kept(numbers[i / E::kStateSize][i % E::kStateSize]);
     }
-    state[kStates * kGroup] = static_cast<float>(pictures);
-    state[(kStates + 1) * kGroup] = static_cast<float>(executed);
-    state[(kStates + 2) * kGroup] = static_cast<float>(t & ((1u << kLowBits) - 1u));
-    state[(kStates + 3) * kGroup] = static_cast<float>(t >> kLowBits);
+    store_rest(state, pictures, executed, t);
+  }
+  /// A number of `now` or `early` as it is kept: one that has run over 16 bits, with the sign it
+  /// has in a lane of them. What reads it goes by those bits (envs/int_lanes.h).
+  static LS_HD float kept(I number) {
+    return static_cast<float>(static_cast<std::int16_t>(number));
+  }
+  /// What play() leaves beside `now`, if the step's frames are plain.
+  static LS_HD void count_step(float* state, bool up) {
+    store_rest(state, 1, up ? -1 : 1, load_t(state) + 1u);
   }
 
   /// Starts an episode; the count of steps goes on.
@@ -94,6 +98,16 @@ struct PictureGame {
  private:
   static constexpr int kLowBits = 20;  // of t; the rest is a number of its own
   static LS_HD I number(const float* state, int i) { return static_cast<I>(state[i * kGroup]); }
+  static LS_HD std::uint32_t load_t(const float* state) {
+    return static_cast<std::uint32_t>(number(state, kStates + 2)) +
+           (static_cast<std::uint32_t>(number(state, kStates + 3)) << kLowBits);
+  }
+  static LS_HD void store_rest(float* state, I pictures, I executed, std::uint32_t t) {
+    state[kStates * kGroup] = static_cast<float>(pictures);
+    state[(kStates + 1) * kGroup] = static_cast<float>(executed);
+    state[(kStates + 2) * kGroup] = static_cast<float>(t & ((1u << kLowBits) - 1u));
+    state[(kStates + 3) * kGroup] = static_cast<float>(t >> kLowBits);
+  }
 };
 
 /// Numbers a step tells beside its picture.
@@ -105,24 +119,19 @@ LS_HD void tell_step(const StepBuffers& args, std::int64_t env, std::int32_t rew
   args.ended[env] = ended ? 1 : 0;
 }
 
-/// Who works on an environment: one thread by itself, or (kernels/cuda) the lanes of a warp, all of
-/// whom play the game and share the drawing.
-struct Alone {
-  static constexpr bool kAlone = true;
-  static constexpr int kLanes = 1;
-  static constexpr int lane = 0;
-  LS_HD void sync() const {}  // the others' pixels are written
-};
-
+/// Whether the table knows what an episode shows after so many steps, but for maxima of pictures.
+/// Frames are counted as if every step had the most it can have.
+template <ObjectEnv E>
+LS_HD bool in_table(std::int32_t steps, const GameOptions& options) {
+  return std::int64_t{steps} * options.max_skip + options.max_noops <= E::kMaxEpisodeFrames;
+}
 /// The rows of the table that a game shows, or row[0] < 0 where the table does not know its
 /// picture.
 template <ObjectEnv E>
 LS_HD void rows_of(const PictureGame<E>& game, std::int32_t steps, const GameOptions& options,
                    std::int32_t* row) {
   std::int32_t known[E::kObjects] = {-1};
-  // frames are counted as if every step had the most it can have
-  const std::int64_t frames = std::int64_t{steps} * options.max_skip + options.max_noops;
-  if (game.pictures == 1 && frames <= E::kMaxEpisodeFrames) E::rows(game.now, known);
+  if (game.pictures == 1 && in_table<E>(steps, options)) E::rows(game.now, known);
   for (int o = 0; o < E::kObjects; ++o) row[o] = known[o];
 }
 
@@ -139,14 +148,13 @@ LS_HD void show_rows(const std::int32_t* now, bool starts, T* picture, std::int3
   // rows that become 0 (twice k), are taken away and are added; rows of one picture share no pixel
   for (int o = whole ? 2 * k : 0; o < 4 * k; ++o) {
     if (o % k == 0) team.sync();
+    if (o == k && !starts) o = 2 * k;  // what is taken away need not become 0 before
     if (o == 2 * k && starts) break;
     const std::int32_t row = o < 2 * k ? shown[o] : o < 3 * k ? shown[o - k] : now[o - 3 * k];
-    std::uint16_t pixel[E::kMaxRowPixels];
-    const int pixels = E::pixels(row < 0 ? 0 : row, pixel);
-    for (int i = team.lane; i < pixels; i += Team::kLanes) {
-      T& value = picture[pixel[i]];
+    team.template each_pixel<E>(row, [&](int p) {
+      T& value = picture[p];
       value = o < 2 * k ? T(0) : o < 3 * k ? T(-1) : T(value + T(1));
-    }
+    });
   }
   for (int o = 0; o < k; ++o) {
     shown[o] = starts ? 0 : shown[k + o];  // row 0 is nothing
@@ -172,7 +180,9 @@ LS_HD void show_whole(const PictureGame<E>& before, const PictureGame<E>& after,
 }
 
 /// Steps or resets environment `env`, action 1 up, 0 down. An episode is that of its number in the
-/// rollout of its stream. T: int8 or float, the type of obs and final_obs.
+/// rollout of its stream. T: int8 or float, the type of obs and final_obs. Team: who works on it,
+/// one thread by itself (kernels/cpu) or the lanes of a warp (kernels/cuda), all of whom play the
+/// game and share the drawing.
 ///
 /// Shapes: of args, state [G][kNumbers][16]; obs and final_obs [16 G][P], of -1, 0 and 1: obs is 0
 ///         at the start of an episode, and as it was where nothing was stepped or started.

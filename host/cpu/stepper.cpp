@@ -5,12 +5,13 @@
 
 #include "host/backend/parallel.h"
 #include "kernels/cpu/launchers.h"
+#include "kernels/cpu/table_launchers.h"
 
 namespace lockstep {
 namespace {
 
 // Groups of a task, and tasks worth a thread: a step of 16 environments of numbers takes some
-// 100 ns, one of as many games some 5 us.
+// 100 ns, one of as many games some 2 us, and 5 us or more where chance plays with them.
 constexpr std::int64_t kNumberGroups = 32, kPictureGroups = 1;
 constexpr std::int64_t kTasksWorthAThread = 8;
 
@@ -26,6 +27,7 @@ CpuStepper::CpuStepper(const EnvironmentEntry& environment, const CpuTuning& tun
   if (environment.has_objects()) {
     const TableFacts& tables = *environment.facts->tables;
     pictures_ = request.pictures == ElementType::kInt8 ? tables.step : tables.step_floats;
+    frames_ = table_operations_for(environment, tuning.isa).frames;
   } else {
     numbers_ = operations_for(environment, tuning.isa).step;
   }

@@ -30,7 +30,7 @@ class CpuStepper : public Stepper {
     if (numbers_ != nullptr) {
       numbers_(args_, group);
     } else {
-      pictures_(args_, game_, group);
+      pictures_(args_, game_, group, frames_);
     }
   }
 
@@ -43,7 +43,9 @@ class CpuStepper : public Stepper {
   int threads_;
   bool wants_final_;
   void (*numbers_)(const StepBuffers&, std::int64_t) = nullptr;
-  void (*pictures_)(const StepBuffers&, const GameOptions&, std::int64_t) = nullptr;
+  void (*pictures_)(const StepBuffers&, const GameOptions&, std::int64_t,
+                    cpu::PlayFrames) = nullptr;
+  cpu::PlayFrames frames_ = nullptr;
   Buffer<std::byte> memory_, final_memory_;
   StepBuffers args_{};
   std::uint8_t* action_ = nullptr;

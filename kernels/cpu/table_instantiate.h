@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernels/cpu/dense.h"
+#include "kernels/cpu/game_frames.h"
 #include "kernels/cpu/launchers.h"
 #include "kernels/cpu/random_games.h"
 #include "kernels/cpu/returns.h"
@@ -76,6 +77,10 @@ struct TableBatch {
     bias_rows<F>(args, first_row, rows);
   }
   static void sample(const SampleArgs& args, std::int64_t group) { sample_group<F>(args, group); }
+  static std::uint32_t frames(const StepBuffers& args, std::int64_t group, std::uint32_t lanes,
+                              GameFrames& frames) {
+    return play_frames<E, typename TableLanes<F>::I16>(args, group, lanes, frames);
+  }
 };
 
 template <class E>
@@ -120,7 +125,8 @@ int table_pixels(int row, std::uint16_t* pixel) {
                                            LS_TABLE_BATCH(Type)::largest,       \
                                            LS_TABLE_BATCH(Type)::build,         \
                                            LS_TABLE_BATCH(Type)::bias,          \
-                                           LS_TABLE_BATCH(Type)::sample};       \
+                                           LS_TABLE_BATCH(Type)::sample,        \
+                                           LS_TABLE_BATCH(Type)::frames};       \
   }
 
 #if defined(LS_ISA_AVX512) || defined(LS_ISA_AVX2)

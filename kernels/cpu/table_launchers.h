@@ -3,7 +3,7 @@
 #pragma once
 
 #include "kernels/dense.h"
-#include "kernels/object_tables.h"
+#include "kernels/environment_facts.h"
 #include "kernels/optimizer.h"
 
 namespace lockstep::cpu {
@@ -13,6 +13,12 @@ struct TableScratch {
   float* phi;             // [16][Hp] of the step before
   float* part;            // [16][32] partial sums of logits, zeroed
   std::uint32_t* active;  // [words][16] where nothing is recorded
+};
+
+/// What the frames of a step did to the games of a group, by lane.
+struct GameFrames {
+  std::int16_t reward[kGroup];
+  std::int16_t row[kMaxObjects][kGroup];  // 16 bits: of the table, what the games show after it
 };
 
 struct TableOperations {
@@ -44,6 +50,9 @@ struct TableOperations {
   // around the matrix products of the dense path; the same for every environment
   void (*bias)(const BiasArgs&, std::int64_t first_row, std::int64_t rows);
   void (*sample)(const SampleArgs&, std::int64_t group);
+
+  /// For TableFacts::step.
+  PlayFrames frames;
 
   /// Tasks of a rollout, for any thread in any order.
   std::int64_t tasks(const TableRolloutArgs& args) const {

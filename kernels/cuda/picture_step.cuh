@@ -22,6 +22,13 @@ struct WarpTeam {
   static constexpr int kLanes = kWarp;
   int lane;
   LS_HD void sync() const { LS_SYNC_WARP(); }
+  /// Calls visit(pixel) for each pixel of a row that is this lane's.
+  template <class E, class Visit>
+  LS_HD void each_pixel(int row, const Visit& visit) const {
+    std::uint16_t pixel[E::kMaxRowPixels];
+    const int pixels = E::pixels(row, pixel);
+    for (int i = lane; i < pixels; i += kLanes) visit(pixel[i]);
+  }
 };
 
 template <class E>

@@ -11,6 +11,7 @@
 
 #include "envs/pong_ale.h"
 #include "envs/pong_objects.h"
+#include "kernels/cpu/picture_step.h"
 #include "tests/support/return_cases.h"
 
 namespace lockstep::test {
@@ -58,7 +59,7 @@ class Steps {
   }
   void run() {
     for (std::int64_t env = 0; env < args_.num_envs; ++env) {
-      picture_step<ObjectPong, float>(args_, game_, env, Alone{});
+      picture_step<ObjectPong, float>(args_, game_, env, cpu::Alone<ObjectPong>{});
     }
   }
   void step(const std::vector<std::uint8_t>& actions, Restart restart = Restart::kNever) {

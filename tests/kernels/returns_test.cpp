@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/cpu/launchers.h"
 #include "tests/support/return_cases.h"
 
 namespace lockstep {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "host/backend/environments.h"
+#include "kernels/cpu/launchers.h"
 #include "tests/support/sample_cases.h"
 #include "tests/support/training.h"
 

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "envs/pong_objects.h"
+#include "kernels/cpu/picture_step.h"
 #include "tests/support/cuda_step.h"
 
 namespace lockstep::test {
@@ -37,7 +38,7 @@ int expect_equal_steps(const Case& c, std::int64_t envs, int block, Restart rest
   return expect_equal_sides(
       cpu, device, 2, restart, calls, [&](const StepBuffers& a, const StepBuffers& b) {
         for (std::int64_t env = 0; env < envs; ++env) {
-          picture_step<ObjectPong, std::int8_t>(a, c.game, env, Alone{});
+          picture_step<ObjectPong, std::int8_t>(a, c.game, env, cpu::Alone<ObjectPong>{});
         }
         EXPECT_EQ(cuda::picture_step_all<ObjectPong>(b, c.game, block, nullptr), cudaSuccess);
         if (!first) return;
