@@ -48,8 +48,8 @@ constexpr EnumField enum_field() {
           [](Config& c, int index) { c.*kMember = static_cast<Enum>(index); }};
 }
 
-constexpr ValueSpec positive() { return real_between(0, kInfinity); }
-constexpr ValueSpec not_negative() { return real_below(0, kInfinity); }
+constexpr ValueSpec positive() { return as_float32(real_between(0, kInfinity)); }
+constexpr ValueSpec not_negative() { return as_float32(real_below(0, kInfinity)); }
 constexpr ValueSpec limit() { return or_none(integer_in(1, kMaxCount)); }
 
 constexpr OptionScope kRun = OptionScope::kRun;
@@ -82,7 +82,7 @@ constexpr Option kTable[] = {
      kMayChange},
     {"steps", "stopping", limit(), &Config::steps, "environment steps of the whole run", kRun,
      kMayChange},
-    {"time-limit", "stopping", or_none(positive()), &Config::time_limit,
+    {"time-limit", "stopping", or_none(real_between(0, kInfinity)), &Config::time_limit,
      "seconds in the training loop", kRun, kMayChange},
     {"until-score", "stopping", real_between(-kInfinity, kInfinity), &Config::until_score,
      "mean score that counts as solved", kRun, kMayChange},
@@ -147,7 +147,7 @@ constexpr Option kTable[] = {
     {"alpha", "optimizer", real_below(0, 1), &Config::alpha,
      "rmsprop: decay of the squared gradient's mean"},
     {"eps", "optimizer", positive(), &Config::eps, "added to the denominator of adam and rmsprop"},
-    {"max-grad-norm", "optimizer", not_negative(), &Config::max_grad_norm,
+    {"max-grad-norm", "optimizer", real_below(0, kInfinity), &Config::max_grad_norm,
      "clip the gradient's L2 norm; 0 = no clipping"},
 
     {"checkpoint-every", "files", integer_in(0, kMaxCount), &Config::checkpoint_every,

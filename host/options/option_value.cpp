@@ -132,6 +132,11 @@ double parse_real(const ValueSpec& spec, std::string_view text, const Origin& or
   if (error != std::errc() || !(above && below) || std::isinf(value)) {
     throw_out_of_range(spec, text, origin);
   }
+  const auto single = static_cast<float>(value);
+  if (spec.float32 && (std::isinf(single) || (single == 0.0f && value != 0))) {
+    throw_bad_value(origin, in_quotes(text) + " is " + (single == 0.0f ? "0" : "infinite") +
+                                " as a float32, which has numbers from 1.5e-45 to 3.4e38");
+  }
   return value;
 }
 

@@ -32,6 +32,8 @@ struct ValueSpec {
   bool output = false;                          // text: names what is written, so not "-"
   std::string_view numbered{};                  // text: the choice that may be followed by ":N"
   bool empty = false;                           // text: nothing is a value too: "--out="
+  bool float32 = false;                         // real: computed with as one, so neither 0 nor
+                                                // infinite there unless it is 0 here
 };
 
 constexpr ValueSpec integer_in(std::int64_t min, std::int64_t max) {
@@ -73,6 +75,10 @@ constexpr ValueSpec with_number(ValueSpec spec, std::string_view choice) {
 }
 constexpr ValueSpec or_empty(ValueSpec spec) {
   spec.empty = true;
+  return spec;
+}
+constexpr ValueSpec as_float32(ValueSpec spec) {
+  spec.float32 = true;
   return spec;
 }
 constexpr ValueSpec or_none(ValueSpec spec) {

@@ -115,6 +115,16 @@ void print_json_summary(const ProgramOptions& config, const Spread& spread) {
                              {"final_score", quantiles(spread.final_score)}});
 }
 
+/// Of many seeds the one that failed is worth to be known.
+TrainResult train_one(const ProgramOptions& options, const TrainHooks& hooks) {
+  try {
+    return Engine(options).train(hooks);
+  } catch (...) {
+    print_note(fmt::format("seed {} failed", options.seed));
+    throw;
+  }
+}
+
 }  // namespace
 
 int train_seeds(const ProgramOptions& options, const volatile std::sig_atomic_t* stop_signal) {
@@ -130,7 +140,7 @@ int train_seeds(const ProgramOptions& options, const volatile std::sig_atomic_t*
     one.seed = first + i;
     Progress progress(one, fmt::format("seed {}", one.seed));
     show_with(options, hooks, [&](const UpdateMetrics& metrics) { progress.update(metrics); });
-    const TrainResult result = Engine(one).train(hooks);
+    const TrainResult result = train_one(one, hooks);
     if (result.stop_signal == 0) spread.add(one.seed, result);
     if (i == last - first) break;
   }

@@ -58,6 +58,21 @@ TEST(SetOptionTest, ErrorsNameSourceValueAndRange) {
             "2 --out: 'a\xEF\xBF\xBD' is not UTF-8 text without control characters");
 }
 
+TEST(SetOptionTest, WhatIsComputedInFloat32MustBeANumberThere) {
+  for (const char* name : {"lr", "eps"}) {
+    EXPECT_EQ(flag_error(name, "1e39"), "2 --" + std::string(name) +
+                                            ": '1e39' is infinite as a float32, which has numbers "
+                                            "from 1.5e-45 to 3.4e38");
+    EXPECT_EQ(flag_error(name, "1e-46"), "2 --" + std::string(name) +
+                                             ": '1e-46' is 0 as a float32, which has numbers from "
+                                             "1.5e-45 to 3.4e38");
+    EXPECT_EQ(flag_error(name, "3e38"), "nothing");
+    EXPECT_EQ(flag_error(name, "1e-44"), "nothing");
+  }
+  EXPECT_EQ(flag_error("weight-decay", "0"), "nothing");
+  EXPECT_EQ(flag_error("time-limit", "1e39"), "nothing");
+}
+
 TEST(SetOptionTest, OneChoiceMayBeNumbered) {
   for (const char* device : {"auto", "cpu", "cuda", "cuda:0", "cuda:17"}) {
     EXPECT_EQ(resolve_config({{{"device", device}}, {}}).device, device);
