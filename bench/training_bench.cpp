@@ -1,9 +1,14 @@
-// Whole updates: rollout, returns, gradient, optimiser, as CpuBackend::update() does them, with
-// both choices of --store, and op by op.
+// Whole updates, of REINFORCE and of PPO: rollout, returns, gradient, optimiser, as
+// CpuBackend::update() does them, with both choices of --store, and op by op.
 #include "bench/benches.h"
+#include "host/cpu/actor_critic.h"
+#include "host/options/options.h"
 
 namespace lockstep::bench {
 namespace {
+
+constexpr std::int64_t kPpoEnvs = 4096;
+constexpr std::int32_t kPpoSteps = 32;
 
 void run_update(benchmark::State& state, const Sizes& sizes, Store store, Isa isa, int threads) {
   const Config config = workload_config(sizes, store);
@@ -17,6 +22,28 @@ void run_update(benchmark::State& state, const Sizes& sizes, Store store, Isa is
   count_steps(state, static_cast<double>(sizes.num_envs) * sizes.steps,
               policy_flops_per_step(config), isa, threads);
   state.counters[counter::kBytes] = bytes_per_step(store);
+}
+
+/// An update of PPO: every step played once and learned from kEpochs times.
+void run_ppo_update(benchmark::State& state, Isa isa) {
+  const Config config = resolve_config({.flags = {{"recipe", "ppo"},
+                                                  {"envs", std::to_string(kPpoEnvs)},
+                                                  {"horizon", std::to_string(kPpoSteps)},
+                                                  {"hidden", "64"},
+                                                  {"critic", "separate"},
+                                                  {"critic-hidden", "64"},
+                                                  {"epochs", "4"},
+                                                  {"minibatches", "8"}},
+                                        .environment = {}});
+  CpuActorCritic backend(config, find_environment(config.env), {isa, 1});
+  const TrainingState initial = initial_state(config);
+  backend.upload(initial);
+  backend.update(0, config.lr);  // touches the buffers
+  for (auto _ : state) {
+    backend.upload(initial);
+    benchmark::DoNotOptimize(backend.update(0, config.lr).grad_norm);
+  }
+  count_steps(state, static_cast<double>(kPpoEnvs) * kPpoSteps, 0, isa, 1);
 }
 
 void run_op_by_op(benchmark::State& state, const Sizes& sizes, std::int64_t num_envs, Isa isa) {
@@ -46,6 +73,11 @@ void register_training(const Sizes& sizes) {
                        });
       }
     }
+  }
+  for (const Isa isa : {Isa::kAvx512, Isa::kAvx2}) {
+    if (!has_isa(isa)) continue;
+    register_steps(benchmark_name(op::kPpoUpdate, backend_name(isa, 1), kPpoEnvs, kPpoSteps), 1,
+                   [=](benchmark::State& state) { run_ppo_update(state, isa); });
   }
   for (const std::int64_t N : {sizes.num_envs, std::int64_t{1024}}) {
     if (N > sizes.num_envs) continue;

@@ -73,7 +73,7 @@ Config workload_config(const Sizes& sizes, Store store) {
 }
 
 TrainingState initial_state(const Config& config) {
-  const PolicyShape shape{config.policy, 4, 2, static_cast<int>(config.hidden)};
+  const PolicyShape shape = policy_shape(config, find_environment(config.env));
   TrainingState state;
   state.parameters = initial_parameters(shape, config.init, config.seed);
   state.first_moment.assign(state.parameters.size(), 0.0f);

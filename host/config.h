@@ -9,6 +9,9 @@
 
 namespace lockstep {
 
+enum class Algorithm { kReinforce, kA2c, kPpo };
+enum class Critic { kNone, kShared, kSeparate };
+enum class Shuffle { kTiles, kSteps };
 enum class PolicyKind { kMlp, kLinear };
 enum class Activation { kRelu, kLeakyRelu };
 enum class Init { kXavierUniform, kKaimingUniform, kZeros, kNormal };
@@ -16,7 +19,7 @@ enum class OptimizerKind { kAdam, kSgd, kRmsprop };
 enum class LrDecay { kConstant, kLinear, kExponential };
 enum class ReturnKind { kStepwise, kFull, kPoint };
 enum class Credit { kAll, kIncoming };
-enum class Normalize { kNone, kScale, kBatch, kEpisode };
+enum class Normalize { kNone, kScale, kBatch, kEpisode, kMinibatch };
 enum class StdKind { kPopulation, kSample };
 enum class Baseline { kNone, kBatchMean, kTimeMean, kRunningMean };
 enum class Store { kLogits, kRecompute };
@@ -30,12 +33,13 @@ struct FrameSkip {
 struct Config {
   // what is trained
   std::string env = "cartpole";  // name in the environment list
-  std::string recipe = "fast";   // named set of defaults
-  std::int64_t envs = 16;        // N, environments stepped side by side
-  std::uint64_t seed = 1;        // key of the counter-based generator
-  std::int64_t horizon = 0;      // 0 = episodic; T > 0 = fixed T steps an update with autoreset
-  std::string device = "auto";   // auto | cpu | cuda | cuda:N
-  std::int64_t threads = 0;      // 0 = as default_threads() (host/backend/threads.h) counts
+  Algorithm algorithm = Algorithm::kReinforce;
+  std::string recipe = "fast";  // named set of defaults
+  std::int64_t envs = 16;       // N, environments stepped side by side
+  std::uint64_t seed = 1;       // key of the counter-based generator
+  std::int64_t horizon = 0;     // 0 = episodic; T > 0 = fixed T steps an update with autoreset
+  std::string device = "auto";  // auto | cpu | cuda | cuda:N
+  std::int64_t threads = 0;     // 0 = as default_threads() (host/backend/threads.h) counts
   GpuMapping mapping = GpuMapping::kAuto;  // of environments to threads of a GPU
   std::int64_t block_size = 0;             // threads of a block of a GPU; 0 = chosen
 
@@ -71,6 +75,20 @@ struct Config {
   Baseline baseline = Baseline::kTimeMean;
   double entropy_coef = 0.0;
   Store store = Store::kLogits;
+
+  // critic: what a2c and ppo learn advantages from
+  Critic critic = Critic::kNone;
+  std::int64_t critic_hidden = 64;  // units of a separate one
+  double gae_lambda = 0.95;
+  double value_coef = 0.5;
+  double value_clip = std::numeric_limits<double>::infinity();  // infinite = none
+
+  // passes over a batch
+  std::int64_t epochs = 1;       // times that the batch is learned from
+  std::int64_t minibatches = 1;  // steps of the optimiser each time
+  Shuffle shuffle = Shuffle::kTiles;
+  double clip = 0.2;                                           // ppo: of the ratio
+  double target_kl = std::numeric_limits<double>::infinity();  // infinite = none
 
   // optimiser
   OptimizerKind optimizer = OptimizerKind::kAdam;

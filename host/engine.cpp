@@ -95,7 +95,7 @@ void Engine::set_autoreset(AutoresetMode mode) { impl_->autoreset = mode; }
 
 std::vector<NamedTensor> Engine::policy() const { return impl_->shape.tensors(impl_->parameters); }
 void Engine::set_policy(const std::vector<NamedTensor>& tensors) {
-  impl_->parameters = impl_->shape.flatten(tensors);
+  impl_->parameters = parameters_from(impl_->shape, tensors, "", impl_->parameters);
 }
 
 std::span<const float> Engine::reset(std::span<const std::uint8_t> mask,

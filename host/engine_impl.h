@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "host/backend/backend.h"
@@ -29,9 +30,12 @@ struct Engine::Impl {
         facts(*environment.facts),
         shape(policy_shape(c, environment)),
         backend(make_backend(c, environment)),
-        parameters(starts_from_file(c)
-                       ? shape.flatten(load_model(c.init_from), "", c.init_from)
-                       : initial_parameters(shape, c.init, c.seed, thread_count(c.threads))) {}
+        parameters(initial_parameters(shape, c.init, c.seed, thread_count(c.threads))) {
+    if (starts_from_file(c)) {
+      parameters =
+          parameters_from(shape, load_model(c.init_from), c.init_from, std::move(parameters));
+    }
+  }
 
   /// A run that goes on from a checkpoint needs its first parameters no more.
   static bool starts_from_file(const Config& c) {

@@ -1,6 +1,7 @@
 // The one place that knows every backend.
 #include "host/backend/cuda_plugin.h"
 #include "host/backend/threads.h"
+#include "host/cpu/actor_critic.h"
 #include "host/cpu/number_backend.h"
 #include "host/cpu/table_backend.h"
 #include "host/engine_impl.h"
@@ -8,7 +9,7 @@
 namespace lockstep {
 
 std::unique_ptr<Backend> make_backend(const Config& config, const EnvironmentEntry& environment) {
-  const DeviceChoice choice = choose_device(config.device, environment.facts->name);
+  const DeviceChoice choice = choose_device(config, environment.facts->name);
   if (choice.cuda >= 0) {
     return cuda_support().plugin->make_backend(config, environment, choice.cuda);
   }
@@ -17,6 +18,9 @@ std::unique_ptr<Backend> make_backend(const Config& config, const EnvironmentEnt
   tuning.threads = thread_count(config.threads);
   if (environment.has_objects()) {
     return std::make_unique<TableBackend>(config, environment, tuning);
+  }
+  if (config.critic != Critic::kNone) {
+    return std::make_unique<CpuActorCritic>(config, environment, tuning);
   }
   return std::make_unique<CpuBackend>(config, environment, tuning);
 }

@@ -22,6 +22,7 @@ enum class Purpose : std::uint32_t {
   kExploration = 4,  // index t, words 0 (explore?) and 1 (which action)
   kNoise = 5,        // environment's own
   kInit = 6,         // index parameter/4, word parameter mod 4
+  kShuffle = 7,      // environment 0, index tile/4, word tile mod 4, draw = pass over the batch
 };
 
 inline constexpr std::uint32_t kEvaluationEpoch = 0x80000000u;

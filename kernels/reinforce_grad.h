@@ -75,16 +75,17 @@ LS_HD LogitGradient<F, A> logit_gradient(const F (&logits)[A], typename Lanes<F>
 
 /// Places of the sums of one gradient in a flat array. Component c = z * (O + 1) + i.
 struct GradientLayout {
-  std::int32_t units;       // 8 * chain, in walking order; 0 for the linear policy
-  std::int32_t components;  // C = Z * (O + 1)
-  bool has_kept;            // dropout with leaky ReLU: sums over kept units too
+  std::int32_t units;        // 8 * chain, in walking order; 0 for the linear policy
+  std::int32_t components;   // C = Z * (O + 1), with a critic Y * (O + 1)
+  bool has_kept;             // dropout with leaky ReLU: sums over kept units too
+  std::int32_t figures = 2;  // behind the components: what is told of the steps, loss first
 
   LS_HD std::int64_t active(std::int64_t unit) const { return unit * components; }
   LS_HD std::int64_t kept(std::int64_t unit) const { return (units + unit) * components; }
   LS_HD std::int64_t all() const { return std::int64_t{units} * components * (has_kept ? 2 : 1); }
   LS_HD std::int64_t loss() const { return all() + components; }
   LS_HD std::int64_t entropy() const { return loss() + 1; }
-  LS_HD std::int64_t size() const { return loss() + 2; }
+  LS_HD std::int64_t size() const { return loss() + figures; }
 };
 
 template <class Real>

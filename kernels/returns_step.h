@@ -26,6 +26,15 @@ struct PackCursor {
   }
 };
 
+/// The largest of a pack's numbers.
+template <class F>
+LS_HD typename Lanes<F>::Scalar largest_lane(F value) {
+  typename Lanes<F>::Scalar lanes[Lanes<F>::W];
+  store(lanes, value);
+  for (int i = 1; i < Lanes<F>::W; ++i) lanes[0] = max(lanes[i], lanes[0]);
+  return lanes[0];
+}
+
 /// The scan of reward-to-go: called for the steps of a rollout from the last one on backwards.
 ///
 /// Result: bitwise. G_t = fma(G_{t+1}, gamma, r_t), G = 0 beyond an episode's last step; steps

@@ -38,6 +38,9 @@ struct Record {
   Real* obs;                   // [G][T][O][16] observation the action was chosen on; null: not kept
   Real* logits;                // [G][T][Z][16]; null: not kept
   Real* reward;                // [G][T][16]; null: not kept (constant reward)
+  Real* value;                 // [G][T][16] of the state the action was chosen in; null: no critic
+  Real* next_value;            // [G][T][16] of the state after the step, written where the step
+                               // truncated an episode or was the last one; with `value`
   Real* advantage;             // [G][T][16] return, minus baseline; written by returns()
   std::uint8_t* action;        // [G][T][16] more than two actions
   std::uint16_t* action_bits;  // [G][T] bit = lane; two actions
@@ -51,6 +54,8 @@ enum class RecordField : std::uint8_t {
   kObs,
   kLogits,
   kReward,
+  kValue,
+  kNextValue,
   kAdvantage,
   kAction,
   kActionBits,
@@ -70,6 +75,8 @@ constexpr void for_each_field(int O, int A, Visit&& visit, First& first, More&..
   visit(RecordField::kObs, lanes * O, first.obs, more.obs...);
   visit(RecordField::kLogits, lanes * logits_of(A), first.logits, more.logits...);
   visit(RecordField::kReward, lanes, first.reward, more.reward...);
+  visit(RecordField::kValue, lanes, first.value, more.value...);
+  visit(RecordField::kNextValue, lanes, first.next_value, more.next_value...);
   visit(RecordField::kAdvantage, lanes, first.advantage, more.advantage...);
   visit(RecordField::kAction, A == 2 ? 0 : lanes, first.action, more.action...);
   visit(RecordField::kActionBits, A == 2 ? words : 0, first.action_bits, more.action_bits...);
@@ -90,7 +97,8 @@ enum class PolicyForm : std::uint8_t {
 /// Weights in the order they are walked: partial sum r = j mod 8 outermost, then j / 8. A unit is
 /// O weights, its bias and its Z output weights (scaled by 1 / (1 - dropout)), padded to `stride`;
 /// units beyond H are zero. For two actions the output row is W2[1] - W2[0] and the bias b2[1] -
-/// b2[0]. The linear policy stores Z rows of O weights and a bias.
+/// b2[0]. The linear policy stores Z rows of O weights and a bias. With a critic there are Y = Z +
+/// 1 outputs, the value last, and H counts the critic's own units too (flat_layout.h).
 template <class Real>
 struct PolicyView {
   PolicyForm form;
@@ -108,6 +116,17 @@ LS_HD constexpr int unit_stride(int O, int Z) { return (O + 1 + Z + 3) / 4 * 4; 
 
 enum class ActionChoice : std::uint8_t { kSample, kGreedy, kEpsilon };
 
+/// Environments that go on from rollout to rollout, in the middle of their episodes; groups, lane
+/// innermost. Read at the start unless `fresh`, written at the end. Steps before the rollout are
+/// not in its score and length.
+template <class Real>
+struct CarriedEpisodes {
+  Real* state;          // [G][S][16]; null: every rollout starts new episodes
+  std::int32_t* steps;  // [16 G] done in the episode under way
+  Real* score;          // [16 G] sum of its rewards; null where every reward is 1
+  bool fresh;           // nothing is there yet: episodes start, as if nothing were carried
+};
+
 template <class Real>
 struct RolloutArgs {
   RandomStream stream;
@@ -118,9 +137,10 @@ struct RolloutArgs {
   float epsilon;  // kEpsilon
   PolicyView<Real> policy;
   Record<Real> record;
-  Real* score;             // [16 G] sum of rewards over finished episodes
-  std::int32_t* length;    // [16 G] steps of finished episodes
-  std::int32_t* episodes;  // [16 G] episodes finished
+  CarriedEpisodes<Real> carried;  // with a critic alone
+  Real* score;                    // [16 G] sum of rewards over finished episodes
+  std::int32_t* length;           // [16 G] steps of finished episodes
+  std::int32_t* episodes;         // [16 G] episodes finished
 };
 
 enum class ReturnMode : std::uint8_t { kStepwise, kFull };

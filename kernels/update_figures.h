@@ -6,12 +6,22 @@
 namespace lockstep {
 
 struct UpdateFigures {
-  double policy_loss = 0;  // sum over steps of -advantage * log-prob, divided by episodes
+  double policy_loss = 0;  // sum over steps of -advantage * log-prob, divided by episodes; with a
+                           // critic the mean over steps of what it minimises
   double entropy = 0;      // mean over steps, nats
   double grad_norm = 0;    // L2 norm of the gradient before clipping
+
+  // with a critic: means over all steps of the optimiser; else NaN, and not in the logs
+  double value_loss = kNone;          // of (V - G)^2 / 2, clipped where asked for
+  double explained_variance = kNone;  // 1 - Var(G - V) / Var(G), before the update
+  double approx_kl = kNone;           // of the new policy from the one that played, nats
+  double clip_fraction = kNone;       // steps whose ratio is beyond the clip
+
+  static constexpr double kNone = __builtin_nan("");
 };
 
 /// Those of an update without a finished episode.
-inline constexpr UpdateFigures kNoFigures{__builtin_nan(""), __builtin_nan(""), __builtin_nan("")};
+inline constexpr UpdateFigures kNoFigures{UpdateFigures::kNone, UpdateFigures::kNone,
+                                          UpdateFigures::kNone};
 
 }  // namespace lockstep

@@ -20,12 +20,20 @@
 
 namespace lockstep {
 
+/// Environments in the middle of their episodes, where these go on from update to update.
+struct EnvironmentStates {
+  std::vector<float> state;         // [N][S] row-major; empty: the next update starts episodes
+  std::vector<std::int32_t> steps;  // [N] done in the episode under way
+  std::vector<float> score;         // [N] sum of its rewards; empty where every reward is 1
+};
+
 /// Everything that changes from update to update and is not in the log: what a checkpoint holds.
 struct TrainingState : RunningState {
   std::vector<float> parameters;     // PolicyShape's flat layout
   std::vector<float> first_moment;   // Adam's exp_avg, or the momentum buffer
   std::vector<float> second_moment;  // Adam's exp_avg_sq, RMSProp's square_avg
   double lr_factor = 1;              // exponential decay, a running product
+  EnvironmentStates environments;    // with a critic
 };
 
 /// What one update tells.
@@ -37,9 +45,11 @@ struct UpdateResult : UpdateFigures {
   std::int64_t length_sum = 0;
   std::int64_t steps = 0;  // environment steps played
   int rescalings = 0;      // times the gradient saturated and was computed again
+  bool carried = false;    // episodes go on in the next update: all steps count in this one
 
-  /// Of the steps, those in episodes that the horizon cut.
-  std::int64_t cut_steps() const { return steps - length_sum; }
+  /// Of the steps, those in episodes that the horizon cut: nothing is learned from them.
+  std::int64_t cut_steps() const { return carried ? 0 : steps - length_sum; }
+  bool learned() const { return carried || episodes > 0; }
 };
 
 /// Frames without an action that episodes start with in evaluations during training.
@@ -65,6 +75,7 @@ inline constexpr const char* kSaturated =
     "the gradient stays saturated after 16 rescalings: a weight, an observation or an option is "
     "too "
     "large for it";
+inline constexpr const char* kAdvantage = "an advantage or a value is not finite";
 inline constexpr const char* kGradient = "the gradient is not finite";
 inline constexpr const char* kParameter = "a parameter became NaN or infinite";
 /// What a user can do about it: the options of a run that numbers outgrow, and their values.

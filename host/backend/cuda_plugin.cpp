@@ -125,8 +125,18 @@ DeviceChoice choose_device(const std::string& device, const char* name) {
   return {-1, "no usable GPU (" + reason + "); using the CPU"};
 }
 
+DeviceChoice choose_device(const Config& config, const char* name) {
+  if (config.critic == Critic::kNone || config.device == "cpu") {
+    return choose_device(config.device, name);
+  }
+  if (config.device != "auto") {
+    throw DeviceUnavailable("--device " + config.device +
+                            ": a critic is learned on the CPU alone so far; use --device cpu");
+  }
+  return {};
+}
 DeviceChoice choose_device(const Config& config) {
-  return choose_device(config.device, config.env.c_str());
+  return choose_device(config, config.env.c_str());
 }
 
 }  // namespace lockstep

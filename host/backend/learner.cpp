@@ -11,7 +11,14 @@ std::span<const Stage> Learner::gradient() const {
 const Learner& reinforce() {
   static const Learner learner{
       .begin = {Stage::kRollout, Stage::kCredit},
+      .epoch = {},
       .pass = {Stage::kWeigh, Stage::kAccumulate, Stage::kReduce, Stage::kFinish, Stage::kStep}};
+  return learner;
+}
+
+const Learner& actor_critic() {
+  static const Learner learner{
+      .begin = reinforce().begin, .epoch = {Stage::kShuffle}, .pass = reinforce().pass};
   return learner;
 }
 

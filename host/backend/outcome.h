@@ -44,10 +44,12 @@ struct Outcome {
 };
 
 /// Steps, and scores and lengths of finished episodes, by environment, then time. reward(i): that
-/// of place i of the record's [G][T][16].
+/// of place i of the record's [G][T][16]. `before`: what the first episodes had done before the
+/// rollout; empty where it started them.
 template <class Reward>
 void collect_episodes(const Config& config, const Outcome& outcome, const Record<float>& r,
-                      const Reward& reward, UpdateResult& result) {
+                      const Reward& reward, UpdateResult& result,
+                      const EnvironmentStates& before = {}) {
   if (config.horizon == 0) {
     result.scores.assign(outcome.score.data(), outcome.score.data() + config.envs);
     result.lengths.assign(outcome.length.data(), outcome.length.data() + config.envs);
@@ -57,8 +59,10 @@ void collect_episodes(const Config& config, const Outcome& outcome, const Record
   result.steps = config.envs * config.horizon;
   for (std::int64_t env = 0; env < config.envs; ++env) {
     const std::int64_t lane = env % kGroup;
-    int first = 0;
-    float score = 0;
+    if (outcome.episodes[env] == 0) continue;
+    const auto i = static_cast<std::size_t>(env);
+    int first = before.steps.empty() ? 0 : -before.steps[i];
+    float score = before.score.empty() ? static_cast<float>(-first) : before.score[i];
     for (int t = 0; t < r.T; ++t) {
       const std::int64_t step = env / kGroup * r.T + t;
       score += reward(step * kGroup + lane);

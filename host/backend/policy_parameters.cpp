@@ -16,6 +16,9 @@ namespace {
 
 constexpr const char* kFirstLayer = "layer1";
 constexpr const char* kSecondLayer = "layer2";
+constexpr const char* kValue = "value";
+constexpr const char* kCriticFirst = "critic.layer1";
+constexpr const char* kCriticSecond = "critic.layer2";
 constexpr const char* kWeight = ".weight";
 constexpr const char* kBias = ".bias";
 
@@ -43,10 +46,21 @@ const NamedTensor* find_weight(const std::vector<NamedTensor>& tensors, const ch
   return found == tensors.end() ? nullptr : &*found;
 }
 
+/// PolicyShape::critic of whoever has these tensors.
+std::int64_t critic_of(const std::vector<NamedTensor>& tensors) {
+  const NamedTensor* own = find_weight(tensors, kCriticFirst);
+  if (own != nullptr && own->shape.size() == 2) return own->shape[0];
+  return find_weight(tensors, kValue) != nullptr ? 0 : kNoCritic;
+}
+
 std::string names_of(const std::vector<Part>& parts, const std::string& suffix) {
   std::string names;
   for (const Part& part : parts) names += (names.empty() ? "" : ", ") + (part.name + suffix);
   return names;
+}
+
+FlatLayout flat_layout(const PolicyShape& shape) {
+  return {shape.O, shape.A, shape.H, shape.critic};
 }
 
 PhiloxWords<std::uint32_t> init_words(std::uint64_t seed, std::int64_t index) {
@@ -96,7 +110,19 @@ std::vector<NetworkLayer> PolicyShape::layers() const {
     add(kFirstLayer, O, H, true);
     add(kSecondLayer, H, pictures ? 1 : A, false);
   }
+  if (critic > 0) {
+    add(kCriticFirst, O, critic, true);
+    add(kCriticSecond, critic, 1, false);
+  } else if (critic == 0) {
+    add(kValue, H > 0 ? H : O, 1, false);
+  }
   return layers;
+}
+
+PolicyShape PolicyShape::actor() const {
+  PolicyShape shape = *this;
+  shape.critic = kNoCritic;
+  return shape;
 }
 
 std::int64_t PolicyShape::size() const {
@@ -110,8 +136,12 @@ NetworkSize network_size(const std::vector<NamedTensor>& tensors, const std::str
   if (first == nullptr || first->shape.size() != 2) {
     throw BadInput(where + ": no tensor " + kFirstLayer + kWeight + " of rank 2");
   }
-  if (find_weight(tensors, kSecondLayer) == nullptr) return {PolicyKind::kLinear, 0};
-  return {PolicyKind::kMlp, first->shape[0]};
+  NetworkSize size{PolicyKind::kMlp, first->shape[0], critic_of(tensors)};
+  if (find_weight(tensors, kSecondLayer) == nullptr) {
+    size.kind = PolicyKind::kLinear;
+    size.hidden = 0;
+  }
+  return size;
 }
 
 std::vector<NamedTensor> PolicyShape::tensors(std::span<const float> flat,
@@ -157,10 +187,30 @@ std::vector<float> PolicyShape::flatten(const std::vector<NamedTensor>& tensors,
   return flat;
 }
 
+std::vector<float> parameters_from(const PolicyShape& shape,
+                                   const std::vector<NamedTensor>& tensors,
+                                   const std::string& where, std::vector<float> initial) {
+  PolicyShape theirs = shape;
+  theirs.critic = static_cast<int>(critic_of(tensors));
+  const std::vector<float> flat = theirs.flatten(tensors, "", where);
+  if (theirs.critic == shape.critic) return flat;
+  std::copy_n(flat.begin(), shape.actor().size(), initial.begin());
+  return initial;
+}
+
+int critic_units(const Config& config) {
+  return config.critic == Critic::kNone     ? kNoCritic
+         : config.critic == Critic::kShared ? 0
+                                            : static_cast<int>(config.critic_hidden);
+}
+
 PolicyShape policy_shape(const Config& config, const EnvironmentEntry& environment) {
-  return {config.policy, environment.facts->observation_size, environment.facts->num_actions,
+  return {config.policy,
+          environment.facts->observation_size,
+          environment.facts->num_actions,
           config.policy == PolicyKind::kMlp ? static_cast<int>(config.hidden) : 0,
-          environment.has_objects()};
+          environment.has_objects(),
+          critic_units(config)};
 }
 
 std::vector<float> initial_parameters(const PolicyShape& shape, Init init, std::uint64_t seed,
@@ -195,34 +245,41 @@ PackedPolicyOf<Real>::PackedPolicyOf(const PolicyShape& shape, const PolicyOptio
       drop_scale_(static_cast<Real>(1.0 / (1.0 - options.dropout))),
       drop_below_(static_cast<std::uint32_t>(std::lround(options.dropout * 0x1p24))),
       drop_half_(options.dropout == 0.5),
-      chain_((shape.H + kPartials - 1) / kPartials) {
-  const int Z = logits_of(shape.A);
+      chain_((flat_layout(shape).units() + kPartials - 1) / kPartials) {
+  const int Y = outputs_of(flat_layout(shape));
   if (shape.kind == PolicyKind::kLinear) {
     form_ = PolicyForm::kLinear;
-    units_ = Buffer<Real>(std::int64_t{Z} * (shape.O + 1));
+    units_ = Buffer<Real>(std::int64_t{Y} * (shape.O + 1));
   } else {
     form_ = leak_ != 0 || drop_below_ != 0 ? PolicyForm::kGeneral : PolicyForm::kRelu;
-    units_ = Buffer<Real>(std::int64_t{kPartials} * chain_ * unit_stride(shape.O, Z));
+    units_ = Buffer<Real>(std::int64_t{kPartials} * chain_ * unit_stride(shape.O, Y));
   }
   units_.zero();
-  output_bias_.resize(static_cast<std::size_t>(Z));
+  output_bias_.resize(static_cast<std::size_t>(Y));
 }
 
 template <class Real>
 void PackedPolicyOf<Real>::pack(std::span<const Real> flat) {
-  const PackArgs<Real> args{flat.data(), shape_.O, shape_.A, shape_.H, chain_, drop_scale_};
+  const PackArgs<Real> args{flat.data(), shape_.O,    shape_.A,     shape_.H,
+                            chain_,      drop_scale_, shape_.critic};
   for (int j = 0; j < args.unit_count(); ++j) {
     for (int i = 0; i < args.unit_size(); ++i) pack_number(args, j, i, units_.data());
   }
-  for (int z = 0; shape_.kind == PolicyKind::kMlp && z < logits_of(shape_.A); ++z) {
-    output_bias_[static_cast<std::size_t>(z)] = packed_output_bias(args, z);
+  for (int y = 0; shape_.kind == PolicyKind::kMlp && y < args.outputs(); ++y) {
+    output_bias_[static_cast<std::size_t>(y)] = packed_output_bias(args, y);
   }
 }
 
 template <class Real>
 PolicyView<Real> PackedPolicyOf<Real>::view() const {
-  return {form_, shape_.H,    chain_,    units_.data(), output_bias_.data(),
-          leak_, drop_below_, drop_half_};
+  return {form_,
+          flat_layout(shape_).units(),
+          chain_,
+          units_.data(),
+          output_bias_.data(),
+          leak_,
+          drop_below_,
+          drop_half_};
 }
 
 template class PackedPolicyOf<float>;

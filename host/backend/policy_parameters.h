@@ -11,6 +11,7 @@
 #include "host/backend/environments.h"
 #include "host/config.h"
 #include "host/tensor.h"
+#include "kernels/flat_layout.h"
 #include "kernels/trajectory.h"
 
 namespace lockstep {
@@ -28,16 +29,21 @@ struct NetworkLayer {
   std::int64_t weights() const { return std::int64_t{in} * out; }
 };
 
-/// The parameters are one flat array, layer by layer, weights before the bias.
+/// The parameters are one flat array, layer by layer, weights before the bias; a critic's stand
+/// behind the policy's.
 struct PolicyShape {
   PolicyKind kind = PolicyKind::kMlp;
   int O = 0, A = 0, H = 0;  // H = 0 for the linear policy
   bool pictures = false;    // of an environment of objects
+  int critic = kNoCritic;   // units of the critic's own layer; 0: it shares the policy's
 
   /// What initial values, tensors and their names, and the dense path are made of: layer1 [H, O]
   /// and layer2 [A, H]; linear: layer1 [A, O]; of pictures: layer1 [H, O] and layer2 [1, H], the
-  /// logit of action 1, and no biases.
+  /// logit of action 1, and no biases. A critic adds value [1, H or O] where it shares layer1, else
+  /// critic.layer1 [C, O] and critic.layer2 [1, C].
   std::vector<NetworkLayer> layers() const;
+  /// The policy without its critic: its parameters come first.
+  PolicyShape actor() const;
   std::int64_t size() const;
   /// Name, shape and values of each tensor of a flat array of size().
   std::vector<NamedTensor> tensors(std::span<const float> flat,
@@ -52,10 +58,21 @@ struct PolicyShape {
 /// What the tensors of a policy say of its network, whatever its environment is.
 struct NetworkSize {
   PolicyKind kind = PolicyKind::kMlp;
-  std::int64_t hidden = 0;  // units; 0: linear
+  std::int64_t hidden = 0;          // units; 0: linear
+  std::int64_t critic = kNoCritic;  // as PolicyShape::critic
 };
 /// Errors: BadInput after `where` if there is no first layer of rank 2.
 NetworkSize network_size(const std::vector<NamedTensor>& tensors, const std::string& where);
+
+/// Parameters of `shape` from the tensors of a policy whose critic may be of another kind, or none:
+/// the policy's are theirs, and so are the critic's where it is of the same kind; else the critic
+/// stays as in `initial`, parameters of the shape. Errors: as flatten()
+std::vector<float> parameters_from(const PolicyShape& shape,
+                                   const std::vector<NamedTensor>& tensors,
+                                   const std::string& where, std::vector<float> initial);
+
+/// PolicyShape::critic of a configuration.
+int critic_units(const Config& config);
 
 /// The shape a configuration asks for in an environment.
 PolicyShape policy_shape(const Config& config, const EnvironmentEntry& environment);
@@ -80,7 +97,8 @@ template <class Real>
 class PackedPolicyOf {
  public:
   PackedPolicyOf(const PolicyShape& shape, const PolicyOptions& options);
-  /// Rearranges parameters; call after each change of them.
+  /// Rearranges parameters; call after each change of them. There may be more than the shape has:
+  /// a critic's, where it has none.
   void pack(std::span<const Real> flat);
   PolicyView<Real> view() const;
   Real drop_scale() const { return drop_scale_; }  // 1 / (1 - dropout)

@@ -30,6 +30,9 @@ bool records(const RecordShape& shape, RecordField field) {
       return shape.obs_and_logits || shape.logits;
     case RecordField::kReward:
       return shape.reward;
+    case RecordField::kValue:
+    case RecordField::kNextValue:
+      return shape.value;
     case RecordField::kAdvantage:
     case RecordField::kValid:
       return shape.advantage;
@@ -64,8 +67,10 @@ RolloutBuffers::RolloutBuffers(const RecordShape& shape) : record_(empty_record(
   try {
     arena_ = Buffer<std::byte>(record_bytes(shape));
   } catch (const OutOfMemory& error) {
-    throw OutOfMemory(std::string(error.what()) +
-                      "; fewer --envs, a shorter --horizon or --store recompute shrink a rollout");
+    throw OutOfMemory(
+        std::string(error.what()) + "; fewer --envs" +
+        (shape.value ? " or a shorter --horizon" : ", a shorter --horizon or --store recompute") +
+        " shrink a rollout");
   }
   Arena arena(arena_.data());
   place_record(arena, shape, record_);

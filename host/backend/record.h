@@ -19,6 +19,7 @@ struct RecordShape {
   bool logits = false;          // logits alone: the gradient replays the physics
   bool reward = false;          // reward differs from step to step
   bool advantage = false;       // for training, with `valid`
+  bool value = false;           // of a critic
 };
 
 /// Whether a record of this shape has the field.

@@ -24,6 +24,8 @@ bool records(const TableRecordShape& shape, RecordField field) {
       return shape.training;
     case RecordField::kValid:
       return shape.training && shape.marks;
+    case RecordField::kValue:
+    case RecordField::kNextValue:
     case RecordField::kObs:
     case RecordField::kReward:
     case RecordField::kAction:

@@ -40,6 +40,8 @@ NormalizeRule rule_of(Normalize normalize) {
       return NormalizeRule::kBatch;
     case Normalize::kEpisode:
       return NormalizeRule::kEpisode;
+    case Normalize::kMinibatch:
+      return NormalizeRule::kBatch;  // of the steps that a pass takes for the batch
   }
   return NormalizeRule::kNone;
 }
@@ -95,6 +97,7 @@ std::string numeric_error::advice(const Config& config) {
   const std::pair<const char*, double> options[] = {
       {"lr", config.lr},
       {"entropy-coef", config.entropy_coef},
+      {"value-coef", config.critic == Critic::kNone ? 0 : config.value_coef},
       {"weight-decay", config.weight_decay},
       {"decoupled-weight-decay", config.decoupled_weight_decay}};
   std::string large;

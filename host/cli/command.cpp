@@ -100,7 +100,8 @@ ProgramOptions Arguments::config(
 ProgramOptions Arguments::defaults() const {
   Arguments named(rows_, {});
   for (const Given& given : given_) {
-    if (given.name == "env" || given.name == "recipe") named.given_.push_back(given);
+    const bool names = given.name == "env" || given.name == "recipe" || given.name == "algorithm";
+    if (names) named.given_.push_back(given);
   }
   return named.config();
 }

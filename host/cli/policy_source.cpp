@@ -40,6 +40,13 @@ void set_policy_shape(Config& config, const std::vector<NamedTensor>& tensors,
                       const fs::path& path) {
   const NetworkSize network = network_size(tensors, path.string());
   config.policy = network.kind;
+  config.critic = network.critic == kNoCritic ? Critic::kNone
+                  : network.critic == 0       ? Critic::kShared
+                                              : Critic::kSeparate;
+  if (network.critic > 0) {
+    set_option(config, *find_option("critic-hidden"), std::to_string(network.critic),
+               Origin{path.string() + ": units of critic.layer1.weight", true});
+  }
   if (network.kind == PolicyKind::kLinear) return;
   set_option(config, *find_option("hidden"), std::to_string(network.hidden),
              Origin{path.string() + ": units of layer1.weight", true});
@@ -52,8 +59,16 @@ PolicySource load_policy(const fs::path& path, const Config& fallback) {
   source.tensors = load_model(path);
   source.config = run_settings(path, fallback);
   set_policy_shape(source.config, source.tensors, path);
-  policy_shape(source.config, find_environment(source.config.env))
-      .flatten(source.tensors, "", path.string());
+  const PolicyShape shape = policy_shape(source.config, find_environment(source.config.env));
+  const std::vector<float> flat = shape.flatten(source.tensors, "", path.string());
+  // whoever plays has no use for a critic
+  source.tensors = shape.actor().tensors(std::span(flat).first(shape.actor().size()));
+  for (const Option& option : option_table()) {
+    if (option.group != "critic" && option.group != "passes") continue;
+    set_option(source.config, option, option_text(Config{}, option), Origin{});
+  }
+  source.config.algorithm = Algorithm::kReinforce;
+  source.config.normalize = Config{}.normalize;
   // the weights are given, and dropout belongs to training
   source.config.init = Init::kXavierUniform;
   source.config.init_from.clear();

@@ -1,6 +1,7 @@
 // Buffers, rollouts and steps of numbers on the CPU; the learning half is number_learn.cpp.
 #include "host/cpu/number_backend.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "host/backend/parallel.h"
@@ -10,16 +11,21 @@
 namespace lockstep {
 namespace {
 
-constexpr int kGroupsWorthAThread = 16;  // of the estimates: some 100 us at 500 steps
+constexpr int kGroupsWorthAThread = 16;              // of the estimates: some 100 us at 500 steps
+constexpr std::int64_t kStepsPlayedPerThread = 256;  // of groups, at least: some 20 us
 
 }  // namespace
 
 CpuBackend::CpuBackend(const Config& config, const EnvironmentEntry& environment,
                        const CpuTuning& tuning)
-    : CpuUpdates(config, environment, tuning, kGroupsWorthAThread),
+    : CpuBackend(config, environment, tuning, reinforce()) {}
+
+CpuBackend::CpuBackend(const Config& config, const EnvironmentEntry& environment,
+                       const CpuTuning& tuning, const Learner& learner)
+    : CpuUpdates(config, environment, tuning, kGroupsWorthAThread, learner),
       ops_(&operations_for(environment, tuning.isa)),
       packed_(shape_, {config.activation, config.dropout}),
-      play_packed_(shape_, {config.activation, 0.0}) {}
+      play_packed_(shape_.actor(), {config.activation, 0.0}) {}
 
 void CpuBackend::upload(const TrainingState& state) {
   state_ = state;
@@ -43,13 +49,15 @@ void CpuBackend::allocate_training() {
                              .A = facts.num_actions,
                              .obs_and_logits = config_.store == Store::kLogits,
                              .reward = !facts.constant_reward,
-                             .advantage = true});
+                             .advantage = true,
+                             .value = shape_.critic != kNoCritic});
   allocate_updates(static_cast<std::int32_t>(T));
   const std::int64_t size = layout().size();
   for (int i = 0; i < tuning_.threads; ++i) {
     lanes_.emplace_back(size * cpu::kMaxLanes).zero();
     partials_.emplace_back(size * cpu::kMaxWideLanes).zero();
-    kept_bits_.emplace_back(std::int64_t{cpu::kTile} * ((shape_.H + 31) / 32) * cpu::kMaxLanes);
+    const std::int64_t words = (packed_.view().hidden + 31) / 32;
+    kept_bits_.emplace_back(cpu::kTile * words * cpu::kMaxLanes);
     scratch_.push_back(
         {lanes_.back().data(), partials_.back().data(), kept_bits_.back().data(), 0, false});
   }
@@ -64,15 +72,17 @@ void CpuBackend::run_rollout(const RolloutArgs<float>& args) {
   std::int64_t done = 0;
   for (const int block : ops_->block_sizes) {
     const std::int64_t share = block == 1 ? 1 : tuning_.threads;
+    const std::int64_t grain = kStepsPlayedPerThread / (std::int64_t{block} * args.T);
     const std::int64_t tasks = block > most ? 0 : (groups - done) / block / share * share;
-    parallel_for(tasks, tuning_.threads, [&](std::int64_t task, int) {
-      ops_->rollout(args, (done + task * block) * kGroup, block);
-    });
+    parallel_for(
+        tasks, tuning_.threads,
+        [&](std::int64_t task, int) { ops_->rollout(args, (done + task * block) * kGroup, block); },
+        std::max<std::int64_t>(grain, 1));
     done += tasks * block;
   }
 }
 
-void CpuBackend::rollout(std::uint32_t epoch) {
+RolloutArgs<float> CpuBackend::training_rollout(std::uint32_t epoch) {
   allocate_training();
   packed_.pack(state_.parameters);
   stream_ = {config_.seed, epoch};
@@ -85,21 +95,25 @@ void CpuBackend::rollout(std::uint32_t epoch) {
   args.policy = packed_.view();
   args.record = record();
   outcome_.receive(args);
-  run_rollout(args);
+  return args;
 }
 
-void CpuBackend::tell_episodes(UpdateResult& result) const {
+void CpuBackend::rollout(std::uint32_t epoch) { run_rollout(training_rollout(epoch)); }
+
+void CpuBackend::tell_episodes(UpdateResult& result) const { list_episodes({}, result); }
+
+void CpuBackend::list_episodes(const EnvironmentStates& before, UpdateResult& result) const {
   const float* reward = record().reward;
   collect_episodes(
       config_, outcome_, record(),
-      [reward](std::int64_t i) { return reward == nullptr ? 1.0f : reward[i]; }, result);
+      [reward](std::int64_t i) { return reward == nullptr ? 1.0f : reward[i]; }, result, before);
 }
 
 PlayResult CpuBackend::play(const std::vector<float>& parameters, const PlayRequest& request,
                             Record<float>* record) {
   if (request.dense) {
     CpuDense device(*environment_, tuning_);
-    device.set_layers(dense_layers(shape_, parameters, config_.activation));
+    device.set_layers(dense_layers(shape_.actor(), parameters, config_.activation));
     return play_dense(device, request, shape_.O, shape_.A, record);
   }
   Outcome outcome(request.num_envs);

@@ -28,7 +28,9 @@ class CpuBackend : public CpuUpdates {
   /// The scales the last gradient was quantised with.
   std::span<const float> gradient_scales() const;
 
- private:
+ protected:
+  CpuBackend(const Config& config, const EnvironmentEntry& environment, const CpuTuning& tuning,
+             const Learner& learner);
   const Record<float>& steps() const override { return record(); }
   void tell_episodes(UpdateResult& result) const override;
   void returns(std::int64_t group, std::int64_t* time_sum, ReturnSums& sums) override;
@@ -45,9 +47,14 @@ class CpuBackend : public CpuUpdates {
                          std::int64_t count) override;
   void renew() override {}  // rollout() packs
 
-  void allocate_training();
+  virtual void allocate_training();
+  /// What an update plays, with the policy and the record of now.
+  RolloutArgs<float> training_rollout(std::uint32_t epoch);
   void run_rollout(const RolloutArgs<float>& args);
-  GradientLayout layout() const;
+  /// Episodes that ended in the rollout, and what their environments had done before it.
+  void list_episodes(const EnvironmentStates& before, UpdateResult& result) const;
+  /// Of sums_.
+  virtual GradientLayout layout() const;
 
   const cpu::FloatOperations* ops_;
   PackedPolicy packed_;       // training

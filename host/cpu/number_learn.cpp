@@ -72,7 +72,7 @@ void CpuBackend::reduce(std::int64_t, int) {
   const int wide = std::max(1, ops_->lanes / 2);
   std::fill(sums_.begin(), sums_.end(), 0);
   for (std::size_t i = 0; i < scratch_.size(); ++i) {
-    if (scratch_[i].adds > 0) ops_->flush(gradient_args_, scratch_[i]);
+    if (scratch_[i].adds > 0) ops_->flush(layout(), scratch_[i]);
     if (scratch_[i].saturated) saturated_ = true;
     for (std::size_t k = 0; k < sums_.size(); ++k) {
       for (int lane = 0; lane < wide; ++lane) {

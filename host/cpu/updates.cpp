@@ -35,14 +35,6 @@ bool has_parts(Stage stage) {
 
 }  // namespace
 
-/// What an update is done with, and what it tells.
-struct CpuUpdates::Turn {
-  std::uint32_t epoch = 0;
-  double lr = 0;
-  int bits_dropped = 0;  // of the pass under way
-  UpdateResult result{};
-};
-
 CpuUpdates::CpuUpdates(const Config& config, const EnvironmentEntry& environment,
                        const CpuTuning& tuning, std::int64_t grain, const Learner& learner)
     : config_(config),
@@ -83,7 +75,7 @@ std::vector<UpdateResult> CpuUpdates::updates(std::uint32_t epoch, std::span<con
     Turn turn{.epoch = epoch, .lr = lr.front()};
     walk(learner_->begin, turn);
     // no episode finished, or none that counts: nothing to learn from
-    if (batch_.returns.count > 0) repeat_until_in_range(learner_->pass, turn);
+    if (batch_.returns.count > 0) learn(turn);
     std::vector<UpdateResult> results;
     results.push_back(std::move(turn.result));
     return results;
@@ -99,14 +91,14 @@ int CpuUpdates::gradient() {
   return turn.bits_dropped;
 }
 
-/// A pass, from its beginning with a bit less as long as a term is out of range.
+void CpuUpdates::learn(Turn& turn) { repeat_until_in_range(learner_->pass, turn); }
+
 void CpuUpdates::repeat_until_in_range(std::span<const Stage> pass, Turn& turn) {
   for (turn.bits_dropped = 0; !walk(pass, turn); ++turn.bits_dropped) {
     if (turn.bits_dropped == kMaxRescalings) throw NumericError(numeric_error::kSaturated);
   }
 }
 
-/// Does the stages one after another; false if a term was out of range, and then not those behind.
 bool CpuUpdates::walk(std::span<const Stage> stages, Turn& turn) {
   saturated_ = false;
   while (!stages.empty() && !saturated_) {
@@ -131,10 +123,12 @@ void CpuUpdates::run(Stage stage, Turn& turn) {
       return;
     case Stage::kCredit:
       return credit();
+    case Stage::kShuffle:
+      return shuffle();
     case Stage::kWeigh:
       return weigh(turn.bits_dropped);
     case Stage::kStep:
-      turn.result.rescalings = turn.bits_dropped;
+      turn.result.rescalings += turn.bits_dropped;
       set_figures(turn.result);
       return take_step(turn.lr, turn.result.grad_norm);
     case Stage::kAccumulate:

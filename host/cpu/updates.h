@@ -33,7 +33,7 @@ class CpuUpdates : public Backend {
   // The parts of an update, in order; public for tests and benchmarks. credit() also settles
   // whether there is anything to learn, and gradient() is the stages from weigh to finish.
   virtual void rollout(std::uint32_t epoch) = 0;
-  void credit();
+  virtual void credit();
   int gradient();  // -> gradient_view(); returns the rescalings needed
   /// Changes nothing but powers of beta where a number would leave the finite ones.
   /// Errors: NumericError, then.
@@ -68,6 +68,25 @@ class CpuUpdates : public Backend {
   /// Running quantities from a state that begins, and how large its numbers are.
   void begin_from(const RunningState& running);
 
+  /// What an update is done with, and what it tells.
+  struct Turn {
+    std::uint32_t epoch = 0;  // number of the update
+    double lr = 0;
+    int bits_dropped = 0;  // of the pass under way
+    UpdateResult result{};
+  };
+  /// The passes of an update, from a batch that has something to learn from.
+  virtual void learn(Turn& turn);
+  /// A pass, from its beginning with a bit less as long as a term is out of range.
+  void repeat_until_in_range(std::span<const Stage> pass, Turn& turn);
+  /// Does the stages one after another; false if a term was out of range, and then not those
+  /// behind.
+  bool walk(std::span<const Stage> stages, Turn& turn);
+  /// What a pass that has its gradient tells. Errors: NumericError
+  virtual void set_figures(UpdateResult& result);
+  const Learner& learner() const { return *learner_; }
+  std::int64_t grain() const { return grain_; }
+
   // The stages. A backend splits its sums into parts, which are accumulated, reduced and finished
   // one by one, each by one thread, so that the sums of a part are finished while a cache has them.
   virtual const Record<float>& steps() const = 0;
@@ -75,6 +94,8 @@ class CpuUpdates : public Backend {
   /// Returns of a group, and where asked for their sums by step.
   virtual void returns(std::int64_t group, std::int64_t* time_sum, ReturnSums& sums) = 0;
   virtual void baseline(const BaselineArgs<float>& args, std::int64_t group, ReturnSums& sums) = 0;
+  /// Where there are minibatches: makes those of another time over the batch.
+  virtual void shuffle() {}
   virtual void weigh(int bits_dropped) = 0;
   virtual std::int64_t parts() const = 0;
   virtual void accumulate(std::int64_t part, int thread) = 0;
@@ -107,14 +128,10 @@ class CpuUpdates : public Backend {
   bool saturated_ = false;
 
  private:
-  struct Turn;
   template <class Body>
   ReturnSums sum_over_groups(const Body& body);
-  bool walk(std::span<const Stage> stages, Turn& turn);
   void run(Stage stage, Turn& turn);
   void run_by_part(std::span<const Stage> stages);
-  void repeat_until_in_range(std::span<const Stage> pass, Turn& turn);
-  void set_figures(UpdateResult& result);
 
   std::int64_t grain_;
   const Learner* learner_;

@@ -82,6 +82,8 @@ void CudaTableBackend::launch(Stage stage) {
     case Stage::kCredit:
       cuda_check(ops_->returns(args_, launch_shape_, stream), "launching the returns");
       return cuda_check(ops_->baseline(args_, launch_shape_, stream), "launching the baseline");
+    case Stage::kShuffle:
+      return;  // the whole batch is one minibatch
     case Stage::kWeigh:
       return cuda_check(ops_->weigh(args_, launch_shape_, stream),
                         "launching the weights of steps");

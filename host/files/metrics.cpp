@@ -45,6 +45,12 @@ constexpr RealField kReals[] = {{"charts/episodic_return", &UpdateMetrics::mean_
                                 {"losses/policy_loss", &UpdateMetrics::policy_loss},
                                 {"losses/entropy", &UpdateMetrics::entropy},
                                 {"losses/grad_norm", &UpdateMetrics::grad_norm}};
+// there with a critic alone
+constexpr RealField kOfCritic[] = {
+    {"losses/value_loss", &UpdateMetrics::value_loss},
+    {"losses/explained_variance", &UpdateMetrics::explained_variance},
+    {"losses/approx_kl", &UpdateMetrics::approx_kl},
+    {"losses/clipfrac", &UpdateMetrics::clip_fraction}};
 constexpr RealField kEval = {"charts/eval_return", &UpdateMetrics::eval_score};
 constexpr RealField kSeconds = {"time/seconds", &UpdateMetrics::seconds};
 constexpr const char* kUnixTime = "time/unix";
@@ -91,6 +97,9 @@ void append_field(std::string& out, const char* key, Number value) {
 void append_line(std::string& out, const UpdateMetrics& m, double unix_time) {
   for (const CountField& field : kCounts) append_field(out, field.key, m.*field.member);
   for (const RealField& field : kReals) append_field(out, field.key, m.*field.member);
+  for (const RealField& field : kOfCritic) {
+    if (!std::isnan(m.*field.member)) append_field(out, field.key, m.*field.member);
+  }
   if (m.has_eval) append_field(out, kEval.key, m.eval_score);
   append_field(out, kSeconds.key, m.seconds);
   append_field(out, kUnixTime, unix_time);
@@ -126,6 +135,9 @@ UpdateMetrics parse_line(std::string_view line) {
   UpdateMetrics m;
   for (const CountField& field : kCounts) m.*field.member = count_at(object, field.key);
   for (const RealField& field : kReals) m.*field.member = real_at(object, field.key);
+  for (const RealField& field : kOfCritic) {
+    if (object.contains(field.key)) m.*field.member = real_at(object, field.key);
+  }
   m.has_eval = object.contains(kEval.key);
   if (m.has_eval) m.eval_score = real_at(object, kEval.key);
   m.seconds = real_at(object, kSeconds.key);
@@ -240,6 +252,7 @@ void MetricsLog::append(const UpdateMetrics& metrics) {
     with_events([&] { events_->add_scalar(key, metrics.steps, value, time); });
   };
   for (const RealField& field : kReals) scalar(field.key, metrics.*field.member);
+  for (const RealField& field : kOfCritic) scalar(field.key, metrics.*field.member);
   if (metrics.has_eval) scalar(kEval.key, metrics.eval_score);
   scalar(kStepsPerSecond, steps_per_second(metrics));
   if (buffer_.size() >= kLogBuffer || std::abs(time - last_flush_) >= kFlushInterval) {

@@ -16,6 +16,9 @@ namespace {
 using Names = std::string_view;
 
 // in the order of the enums of config.h
+constexpr Names kAlgorithms[] = {"reinforce", "a2c", "ppo"};
+constexpr Names kCritics[] = {"none", "shared", "separate"};
+constexpr Names kShuffles[] = {"tiles", "steps"};
 constexpr Names kPolicies[] = {"mlp", "linear"};
 constexpr Names kActivations[] = {"relu", "leaky_relu"};
 constexpr Names kInits[] = {"xavier_uniform", "kaiming_uniform", "zeros", "normal"};
@@ -23,13 +26,14 @@ constexpr Names kOptimizers[] = {"adam", "sgd", "rmsprop"};
 constexpr Names kDecays[] = {"constant", "linear", "exponential"};
 constexpr Names kReturns[] = {"stepwise", "full", "point"};
 constexpr Names kCredits[] = {"all", "incoming"};
-constexpr Names kNormalizations[] = {"none", "scale", "batch", "episode"};
+constexpr Names kNormalizations[] = {"none", "scale", "batch", "episode", "minibatch"};
 constexpr Names kStds[] = {"population", "sample"};
 constexpr Names kBaselines[] = {"none", "batch_mean", "time_mean", "running_mean"};
 constexpr Names kStores[] = {"logits", "recompute"};
 constexpr Names kMappings[] = {"auto", "thread", "lanes8"};
 constexpr Names kDevices[] = {"auto", "cpu", "cuda"};
-constexpr Names kRecipeNames[] = {"fast", "classic", "linear", "sprint", "best", "karpathy"};
+constexpr Names kRecipeNames[] = {"fast", "classic", "linear", "a2c",
+                                  "ppo",  "sprint",  "best",   "karpathy"};
 
 constexpr std::int64_t kMaxCount = std::int64_t{1} << 53;  // exact in every JSON reader
 constexpr std::int64_t kMaxInt = 2147483647;
@@ -59,6 +63,8 @@ constexpr bool kMayChange = true;
 
 constexpr Option kTable[] = {
     {"env", "task", any_text(), &Config::env, "environment (see `lockstep list`)"},
+    {"algorithm", "task", one_of(kAlgorithms), enum_field<&Config::algorithm>(),
+     "how it learns; without --recipe, that of its name"},
     {"recipe", "task", one_of(kRecipeNames), &Config::recipe,
      "named set of values below all others"},
     {"envs", "task", integer_in(1, 1 << 24), &Config::envs, "environments stepped side by side"},
@@ -117,7 +123,7 @@ constexpr Option kTable[] = {
     {"credit", "estimator", one_of(kCredits), enum_field<&Config::credit>(),
      "steps with a gradient: all, or those in which the ball comes"},
     {"normalize", "estimator", one_of(kNormalizations), enum_field<&Config::normalize>(),
-     "returns: scale = divide by the deviation, batch and episode also subtract the mean"},
+     "returns: scale = divide by the deviation, the others also subtract the mean"},
     {"std", "estimator", one_of(kStds), enum_field<&Config::std_kind>(),
      "standard deviation used by normalize: divide by n or by n - 1"},
     {"baseline", "estimator", one_of(kBaselines), enum_field<&Config::baseline>(),
@@ -126,6 +132,26 @@ constexpr Option kTable[] = {
      "weight of the entropy bonus"},
     {"store", "estimator", one_of(kStores), enum_field<&Config::store>(),
      "keep logits or compute them again; same results", kRun, kMayChange},
+
+    {"critic", "critic", one_of(kCritics), enum_field<&Config::critic>(),
+     "a learned value of states: one more output of the policy, or a network of its own"},
+    {"critic-hidden", "critic", integer_in(1, 65536), &Config::critic_hidden,
+     "hidden units of a separate critic"},
+    {"gae-lambda", "critic", real_in(0, 1), &Config::gae_lambda,
+     "of the advantages: 0 = one step and the value after it, 1 = the whole return"},
+    {"value-coef", "critic", not_negative(), &Config::value_coef, "weight of the value loss"},
+    {"value-clip", "critic", or_none(positive()), &Config::value_clip,
+     "how far a value may move in an update before its loss stands still"},
+
+    {"epochs", "passes", integer_in(1, 1 << 16), &Config::epochs,
+     "times that a batch is learned from"},
+    {"minibatches", "passes", integer_in(1, 1 << 20), &Config::minibatches,
+     "parts of the batch, a step of the optimiser each"},
+    {"shuffle", "passes", one_of(kShuffles), enum_field<&Config::shuffle>(),
+     "minibatches of tiles, some steps of 16 environments, or of single steps"},
+    {"clip", "passes", positive(), &Config::clip, "ppo: of the ratio of new to old probability"},
+    {"target-kl", "passes", or_none(real_between(0, kInfinity)), &Config::target_kl,
+     "ppo: no more epochs after one with a larger mean divergence from the policy that played"},
 
     {"optimizer", "optimizer", one_of(kOptimizers), enum_field<&Config::optimizer>(),
      "with PyTorch's semantics"},

@@ -137,6 +137,13 @@ void require_environment(std::string_view name, const Origin& origin) {
   if (!names.empty()) parse_choice(one_of(names), name, origin);
 }
 
+bool has_objects(std::string_view env) {
+  const auto entries = environment_entries();
+  return std::any_of(entries.begin(), entries.end(), [&](const EnvironmentEntry& entry) {
+    return env == entry.facts->name && entry.has_objects();
+  });
+}
+
 void apply_settings(ProgramOptions& config, const std::vector<Setting>& settings) {
   for (const Setting& setting : settings) {
     set_option(config, *setting.option, setting.text, setting.origin);
@@ -161,6 +168,16 @@ ProgramOptions recipe_config(std::initializer_list<const std::vector<Setting>*> 
     set_option(config, *last->option, last->text, last->origin);
     if (name == "env") require_environment(last->text, last->origin);
     if (name == "recipe") origin = last->origin;
+  }
+  // an algorithm is asked for with its recipe, unless another one is
+  const Setting* algorithm = last_setting(lists, "algorithm");
+  if (algorithm != nullptr && last_setting(lists, "recipe") == nullptr) {
+    set_option(config, *algorithm->option, algorithm->text, algorithm->origin);
+    // what an environment cannot learn by has no recipe there: validate_environment()
+    if (config.algorithm != Algorithm::kReinforce && !has_objects(config.env)) {
+      config.recipe = algorithm->text;
+    }
+    origin = algorithm->origin;
   }
   bool limited = false;
   for (const std::vector<Setting>* list : lists) {
@@ -316,6 +333,7 @@ void validate(const Config& config) {
   require_environment(config.env, Origin{"env"});
   validate_combinations(config);
   validate_environment(config);
+  validate_learner(config);
   validate_launch_shape(config);
 }
 

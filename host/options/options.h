@@ -148,6 +148,10 @@ struct Setting {
 /// Errors: BadInput for syntax, unknown keys and wrong types, with the line.
 std::vector<Setting> read_toml(std::string_view text, const std::string& where);
 
+/// What an algorithm cannot do, and what others than it have no use for.
+/// Errors: InvalidArgument naming the option, the reason and what to use instead.
+void validate_learner(const Config& config);
+
 /// What an environment of objects, or one of numbers, cannot do.
 /// Errors: InvalidArgument naming the option and what to use instead.
 void validate_environment(const Config& config);

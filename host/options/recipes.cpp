@@ -51,6 +51,37 @@ constexpr Value kLinear[] = {
     {"extra-updates", "20"}, {"updates", "1000"},
 };
 
+// Found by search over fresh seeds, like `fast`: small networks, a high rate, and few times over
+// short batches reach 475 soonest. A horizon of 32 takes a third less steps, but one policy in 30
+// has fallen again when the scores of episodes that began long before say that it is there.
+constexpr Value kPpo[] = {
+    {"algorithm", "ppo"},    {"critic", "separate"},
+    {"critic-hidden", "32"}, {"policy", "mlp"},
+    {"hidden", "16"},        {"init", "xavier_uniform"},
+    {"envs", "16"},          {"horizon", "64"},
+    {"epochs", "2"},         {"minibatches", "4"},
+    {"clip", "0.15"},        {"gae-lambda", "0.95"},
+    {"gamma", "0.985"},      {"returns", "stepwise"},
+    {"baseline", "none"},    {"normalize", "minibatch"},
+    {"std", "population"},   {"value-coef", "1"},
+    {"optimizer", "adam"},   {"lr", "0.025"},
+    {"until-score", "475"},  {"over", "25"},
+    {"extra-updates", "0"},  {"updates", "4000"},
+};
+
+// One step from each rollout, whose returns are those of its rewards and of the value behind them
+// (lambda 1), as A2C's authors have it. Shorter rollouts take fewer steps and leave every second
+// policy fallen; several steps from one, with no ratio to hold them back, fail in half of the runs.
+constexpr Value kA2c[] = {
+    {"algorithm", "a2c"},   {"critic", "separate"},  {"critic-hidden", "32"},
+    {"policy", "mlp"},      {"hidden", "32"},        {"init", "xavier_uniform"},
+    {"envs", "16"},         {"horizon", "256"},      {"gae-lambda", "1"},
+    {"gamma", "0.985"},     {"returns", "stepwise"}, {"baseline", "none"},
+    {"normalize", "batch"}, {"std", "population"},   {"value-coef", "1"},
+    {"optimizer", "adam"},  {"lr", "0.02"},          {"until-score", "475"},
+    {"over", "25"},         {"extra-updates", "0"},  {"updates", "4000"},
+};
+
 // Pong's recipes. Steps until 18, found by search over settings and confirmed on fresh seeds: rates
 // of 5e-3 to 1e-2 are good and 2e-2 fails at times; discounts of 0.98 to 0.99 are good and 0.995
 // bad; skipping 6 frames is worse, and so is a rate that decays from the start.
@@ -109,6 +140,9 @@ constexpr Recipe kRecipes[] = {
     {"classic", "one environment, one episode an update, dropout, returns normalised per episode",
      kClassic, ""},
     {"linear", "linear softmax policy", kLinear, ""},
+    {"a2c", "actor-critic: a step from each 256 steps of 16 environments", kA2c, ""},
+    {"ppo", "proximal policy optimisation: eight steps from each 64 steps of 16 environments", kPpo,
+     ""},
     {"fast", "without sticky actions reaches a mean of 18 soon, and all seeds do", kPongFast,
      "pong"},
     {"sprint",

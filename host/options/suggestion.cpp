@@ -37,7 +37,6 @@ constexpr Synonym kSynonyms[] = {
     {"n-steps", "steps"},
     {"rollout-length", "horizon"},
     {"unroll-length", "horizon"},
-    {"epochs", "updates"},
     {"iterations", "updates"},
     {"num-iterations", "updates"},
     {"num-episodes", "episodes"},

@@ -25,6 +25,7 @@ std::string flag(const Config& c, std::string_view name) {
 /// deviation leaves 0. They are the same in one whole episode, and where rewards are all alike
 /// under a discount so small that the next one does not count.
 void require_different_returns(const Config& c, const EnvironmentFacts& facts) {
+  if (c.critic != Critic::kNone) return;
   const bool whole = c.returns == ReturnKind::kFull && most_episodes(c, facts) <= 1;
   const bool rewards =
       facts.constant_reward && std::fma(1.0f, static_cast<float>(c.gamma), 1.0f) == 1.0f;
@@ -40,7 +41,7 @@ void require_different_returns(const Config& c, const EnvironmentFacts& facts) {
 
 /// A horizon bounds what an episode can score: it has no more steps than that.
 void require_reachable_threshold(const Config& c, const EnvironmentEntry& environment) {
-  if (c.horizon == 0) return;
+  if (c.horizon == 0 || c.critic != Critic::kNone) return;  // episodes go on in the next update
   const EnvironmentFacts& facts = *environment.facts;
   const std::string horizon = std::to_string(c.horizon);
   require(c.horizon >= facts.min_episode_steps,

@@ -1,11 +1,13 @@
 // Between a running training and its checkpoint.
 #include "host/train/progress.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "host/errors.h"
+#include "host/text.h"
 
 namespace lockstep {
 namespace {
@@ -29,6 +31,53 @@ MomentNames moment_names(OptimizerKind kind) {
 
 void append(std::vector<NamedTensor>& to, std::vector<NamedTensor> from) {
   for (NamedTensor& tensor : from) to.push_back(std::move(tensor));
+}
+
+constexpr const char* kState = "environments.state";
+constexpr const char* kSteps = "environments.steps";
+constexpr const char* kScore = "environments.score";
+
+/// Environments in the middle of their episodes as tensors: state [N, S], steps [N] and, where
+/// rewards differ, score [N]. Counts of steps are exact in float32.
+std::vector<NamedTensor> environment_tensors(const EnvironmentStates& states) {
+  std::vector<NamedTensor> tensors;
+  const auto N = static_cast<std::int64_t>(states.steps.size());
+  if (N == 0) return tensors;
+  const auto S = static_cast<std::int64_t>(states.state.size()) / N;
+  tensors.push_back({kState, {N, S}, states.state});
+  tensors.push_back({kSteps, {N}, {states.steps.begin(), states.steps.end()}});
+  if (!states.score.empty()) tensors.push_back({kScore, {N}, states.score});
+  return tensors;
+}
+
+/// Inverse. Errors: BadInput naming the tensor that is missing or does not fit.
+EnvironmentStates environment_states(const std::vector<NamedTensor>& tensors,
+                                     const Config& config) {
+  const EnvironmentFacts& facts = *find_environment(config.env).facts;
+  const auto find = [&](const char* name, std::vector<std::int64_t> shape) {
+    const auto found = std::find_if(tensors.begin(), tensors.end(),
+                                    [&](const NamedTensor& tensor) { return tensor.name == name; });
+    if (found == tensors.end()) throw BadInput("tensor '" + std::string(name) + "' is missing");
+    if (found->shape != shape) {
+      throw BadInput("tensor '" + std::string(name) + "' has shape " + shape_text(found->shape) +
+                     ", expected " + shape_text(shape));
+    }
+    return found->data;
+  };
+  EnvironmentStates states;
+  states.state = find(kState, {config.envs, facts.state_size});
+  for (const float steps : find(kSteps, {config.envs})) {
+    const bool counts = steps >= 0 && steps < static_cast<float>(facts.max_episode_steps) &&
+                        steps == std::floor(steps);
+    if (!counts) {
+      throw BadInput("tensor '" + std::string(kSteps) + "' has " +
+                     format_real(static_cast<double>(steps)) + ", not a count in [0, " +
+                     std::to_string(facts.max_episode_steps - 1) + "]");
+    }
+    states.steps.push_back(static_cast<std::int32_t>(steps));
+  }
+  if (!facts.constant_reward) states.score = find(kScore, {config.envs});
+  return states;
 }
 
 /// What get_to() would turn into some other number of ours without a word.
@@ -85,6 +134,7 @@ Checkpoint make_checkpoint(const Config& config, const std::string& config_toml,
   if (names.second != nullptr) {
     append(checkpoint.optimizer, shape.tensors(state.second_moment, names.second));
   }
+  append(checkpoint.optimizer, environment_tensors(state.environments));
   checkpoint.trainer = {
       {"env", config.env},
       {"seed", config.seed},
@@ -130,6 +180,10 @@ void restore_checkpoint(const Checkpoint& checkpoint, const Config& config,
     }
     require_numbers(t);
     t.at("update").get_to(progress.update);
+    // before the first update no episode has begun
+    if (config.critic != Critic::kNone && progress.update > 0) {
+      state.environments = environment_states(checkpoint.optimizer, config);
+    }
     t.at("episodes").get_to(progress.episodes);
     t.at("steps").get_to(progress.steps);
     t.at("seconds").get_to(progress.seconds);

@@ -234,8 +234,7 @@ class Training {
 
   UpdateMetrics metrics_of(const DoneUpdate& done) const {
     const UpdateResult& result = done.result;
-    const bool learned = result.episodes > 0;  // from whole episodes, if at all
-    const double episodes = learned ? static_cast<double>(result.episodes) : kNoValue;
+    const double episodes = result.episodes > 0 ? static_cast<double>(result.episodes) : kNoValue;
     UpdateMetrics m;
     m.update = progress_.update;
     m.episodes = progress_.episodes;
@@ -245,7 +244,7 @@ class Training {
     m.batch_score = result.score_sum / episodes;
     m.batch_length = static_cast<double>(result.length_sum) / episodes;
     m.learning_rate = done.lr;
-    static_cast<UpdateFigures&>(m) = learned ? result : kNoFigures;
+    static_cast<UpdateFigures&>(m) = result.learned() ? result : kNoFigures;
     m.eval_score = done.evaluated ? eval_score_ : 0;
     m.has_eval = done.evaluated;
     return m;

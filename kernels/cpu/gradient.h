@@ -18,8 +18,8 @@ struct Tile {
   int steps;
 };
 
-/// Adds the tile to kUnits hidden units from `first` on (walking order).
-template <class Acc, PolicyForm kForm, int kUnits, class F, int O, int C, int Z>
+/// Adds components [kFrom, kTo) of the tile to kUnits hidden units from `first` on (walking order).
+template <class Acc, PolicyForm kForm, int kUnits, int kFrom, int kTo, class F, int O, int C, int Z>
 LS_HD void add_units(const PolicyView<typename Lanes<F>::Scalar>& policy,
                      const Tile<Acc, F, O, C>& tile, const GradientLayout& layout,
                      GradientScratch<Acc>& scratch, int first) {
@@ -34,7 +34,7 @@ LS_HD void add_units(const PolicyView<typename Lanes<F>::Scalar>& policy,
 
   Term sum[kUnits][C], kept_sum[kUnits][C];
   for (int u = 0; u < kUnits; ++u) {
-    for (int c = 0; c < C; ++c) {
+    for (int c = kFrom; c < kTo; ++c) {
       sum[u][c] = lanes[layout.active(first + u) + c];
       kept_sum[u][c] = layout.has_kept ? lanes[layout.kept(first + u) + c] : Term(0);
     }
@@ -48,16 +48,16 @@ LS_HD void add_units(const PolicyView<typename Lanes<F>::Scalar>& policy,
         const auto kept = (kept_bits[i * words + (j >> 5)] & U(1u << (j & 31))) != U(0u);
         active = active & kept;
         if (layout.has_kept) {
-          for (int c = 0; c < C; ++c) {
+          for (int c = kFrom; c < kTo; ++c) {
             kept_sum[u][c] = add_where(kept, kept_sum[u][c], tile.term[i][c]);
           }
         }
       }
-      for (int c = 0; c < C; ++c) sum[u][c] = add_where(active, sum[u][c], tile.term[i][c]);
+      for (int c = kFrom; c < kTo; ++c) sum[u][c] = add_where(active, sum[u][c], tile.term[i][c]);
     }
   }
   for (int u = 0; u < kUnits; ++u) {
-    for (int c = 0; c < C; ++c) {
+    for (int c = kFrom; c < kTo; ++c) {
       lanes[layout.active(first + u) + c] = sum[u][c];
       if (layout.has_kept) lanes[layout.kept(first + u) + c] = kept_sum[u][c];
     }
@@ -134,7 +134,7 @@ void gradient_group(const GradientArgs<typename Lanes<F>::Scalar>& args, std::in
       }
       if constexpr (kForm != PolicyForm::kLinear) {
         for (int unit = 0; unit < layout.units; unit += kUnits) {
-          add_units<Acc, kForm, kUnits, F, O, C, Z>(args.policy, tile, layout, scratch, unit);
+          add_units<Acc, kForm, kUnits, 0, C, F, O, C, Z>(args.policy, tile, layout, scratch, unit);
         }
       }
       scratch.adds += tile.steps;

@@ -3,6 +3,7 @@
 // the environment's, and uses LS_INSTANTIATE_ENVIRONMENT(name, Type).
 #pragma once
 
+#include "kernels/cpu/actor_critic.h"
 #include "kernels/cpu/dense.h"
 #include "kernels/cpu/gradient.h"
 #include "kernels/cpu/launchers.h"
@@ -34,7 +35,11 @@ struct Batch {
   template <PolicyForm kForm, int kGroups>
   static void rollout_groups(const RolloutArgs<Real>& args, std::int64_t first_env) {
     constexpr int kPacks = kGroups * kGroup / Lanes<F>::W;
-    if (args.episodic) {
+    if (args.record.value != nullptr) {
+      if constexpr (kForm != PolicyForm::kRandom) {
+        rollout_block<E, kForm, false, F, kPacks, true>(args, first_env);
+      }
+    } else if (args.episodic) {
       rollout_block<E, kForm, true, F, kPacks>(args, first_env);
     } else {
       rollout_block<E, kForm, false, F, kPacks>(args, first_env);
@@ -79,9 +84,40 @@ struct Batch {
         return;  // no parameters
     }
   }
-  static void flush(const GradientArgs<Real>& args, GradientScratch<Acc>& scratch) {
-    flush_lanes<Acc, F>(
-        gradient_layout(args.policy, E::kObservationSize, logits_of(E::kNumActions)), scratch);
+  static void flush(const GradientLayout& layout, GradientScratch<Acc>& scratch) {
+    flush_lanes<Acc, F>(layout, scratch);
+  }
+  static bool advantages(const AdvantageArgs<Real>& args, std::int64_t group,
+                         AdvantageRange& range) {
+    return advantages_group<F>(args, group, range);
+  }
+  static void moments(const MomentArgs<Real>& args, const Tile16& tile, ReturnSums& sums) {
+    moments_tile<F>(args, tile, sums);
+  }
+  static void weigh(const ActorCriticArgs<Real>& args, const Tile16& tile, WeighSums& sums) {
+    switch (args.policy.form) {
+      case PolicyForm::kLinear:
+        return weigh_tile<E, PolicyForm::kLinear, F>(args, tile, sums);
+      case PolicyForm::kRelu:
+        return weigh_tile<E, PolicyForm::kRelu, F>(args, tile, sums);
+      case PolicyForm::kGeneral:
+        return weigh_tile<E, PolicyForm::kGeneral, F>(args, tile, sums);
+      case PolicyForm::kRandom:
+        return;  // no parameters
+    }
+  }
+  static void learn(const ActorCriticArgs<Real>& args, const Tile16& tile,
+                    GradientScratch<Acc>& scratch) {
+    switch (args.policy.form) {
+      case PolicyForm::kLinear:
+        return learn_tile<Acc, E, PolicyForm::kLinear, F, kUnits>(args, tile, scratch);
+      case PolicyForm::kRelu:
+        return learn_tile<Acc, E, PolicyForm::kRelu, F, kUnits>(args, tile, scratch);
+      case PolicyForm::kGeneral:
+        return learn_tile<Acc, E, PolicyForm::kGeneral, F, 1>(args, tile, scratch);
+      case PolicyForm::kRandom:
+        return;  // no parameters
+    }
   }
   static void step(const StepBuffers& args, std::int64_t group) { step_group<E, F>(args, group); }
   static void bias(const BiasArgs& args, std::int64_t first_row, std::int64_t rows) {
@@ -119,6 +155,10 @@ struct Batch {
       LS_BATCH(Type)::gradient,                                  \
       LS_BATCH(Type)::flush,                                     \
       LS_BATCH(Type)::step,                                      \
+      LS_BATCH(Type)::advantages,                                \
+      LS_BATCH(Type)::moments,                                   \
+      LS_BATCH(Type)::weigh,                                     \
+      LS_BATCH(Type)::learn,                                     \
       LS_BATCH(Type)::bias,                                      \
       LS_BATCH(Type)::sample};                                   \
   }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "kernels/actor_critic_step.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/dense.h"
 #include "kernels/fixed_point.h"
@@ -24,8 +25,14 @@ struct Operations {
   void (*baseline)(const BaselineArgs<Real>&, std::int64_t group, ReturnSums&);
   void (*gradient)(const GradientArgs<Real>&, std::int64_t group, GradientScratch<Acc>&);
   /// Moves what is left in the lanes into scratch.partial.
-  void (*flush)(const GradientArgs<Real>&, GradientScratch<Acc>&);
+  void (*flush)(const GradientLayout&, GradientScratch<Acc>&);
   void (*step)(const StepBuffers&, std::int64_t group);
+
+  // with a critic (actor_critic.h)
+  bool (*advantages)(const AdvantageArgs<Real>&, std::int64_t group, AdvantageRange&);
+  void (*moments)(const MomentArgs<Real>&, const Tile16&, ReturnSums&);
+  void (*weigh)(const ActorCriticArgs<Real>&, const Tile16&, WeighSums&);
+  void (*learn)(const ActorCriticArgs<Real>&, const Tile16&, GradientScratch<Acc>&);
 
   // around the matrix products of the dense path; the same for every environment
   void (*bias)(const BiasArgs&, std::int64_t first_row, std::int64_t rows);

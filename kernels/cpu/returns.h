@@ -85,11 +85,7 @@ void baseline_group(const BaselineArgs<typename Lanes<F>::Scalar>& args, std::in
       largest = max(abs(value), largest);
     }
   }
-  Real lanes[Lanes<F>::W];
-  store(lanes, largest);
-  for (int i = 0; i < Lanes<F>::W; ++i) {
-    sums.largest = max(static_cast<float>(lanes[i]), sums.largest);
-  }
+  sums.largest = max(static_cast<float>(largest_lane(largest)), sums.largest);
 }
 
 }  // namespace lockstep::cpu

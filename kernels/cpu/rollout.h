@@ -68,10 +68,40 @@ LS_HD auto slice(T (&rows)[V][K], int first) -> T (&)[kRows][K] {
   return reinterpret_cast<T(&)[kRows][K]>(rows[first]);
 }
 
-/// Plays V packs of environments from `first_env` on.
+/// Where a pack's part of a carried array begins, `fields` values an environment.
+template <class F, class T>
+LS_HD T* carried_lanes(T* array, std::int64_t env, int fields) {
+  return array + env / kGroup * fields * kGroup + env % kGroup;
+}
+
+/// The episode that a pack of environments from `env` on is in the middle of.
+template <class E, class F>
+LS_HD void resume_carried(const CarriedEpisodes<typename Lanes<F>::Scalar>& carried,
+                          std::int64_t env, Episode<E, F>& episode, Scores<F>& scores) {
+  F saved[E::kStateSize];
+  const auto* state = carried_lanes<F>(carried.state, env, E::kStateSize);
+  for (int s = 0; s < E::kStateSize; ++s) saved[s] = Lanes<F>::load(state + s * kGroup);
+  episode.state = E::template restore<F>(saved);
+  episode.steps = Lanes<F>::load(carried.steps + env);
+  if constexpr (!E::kConstantReward) scores.running = Lanes<F>::load(carried.score + env);
+}
+template <class E, class F>
+LS_HD void save_carried(const CarriedEpisodes<typename Lanes<F>::Scalar>& carried, std::int64_t env,
+                        const Episode<E, F>& episode, const Scores<F>& scores) {
+  F saved[E::kStateSize];
+  E::template save<F>(episode.state, saved);
+  auto* state = carried_lanes<F>(carried.state, env, E::kStateSize);
+  for (int s = 0; s < E::kStateSize; ++s) store(state + s * kGroup, saved[s]);
+  store(carried.steps + env, episode.steps);
+  if constexpr (!E::kConstantReward) store(carried.score + env, scores.running);
+}
+
+/// Plays V packs of environments from `first_env` on. kCritic: the policy has a value behind its
+/// logits, which is recorded, and episodes may go on from the rollout before.
 ///
-/// Result: bitwise; lane i's trajectory depends on (stream, environment id, weights) alone.
-template <class E, PolicyForm kForm, bool kEpisodic, class F, int V>
+/// Result: bitwise; lane i's trajectory depends on (stream, environment id, weights) and what it
+///         was carried over from alone.
+template <class E, PolicyForm kForm, bool kEpisodic, class F, int V, bool kCritic = false>
 void rollout_block(const RolloutArgs<typename Lanes<F>::Scalar>& args, std::int64_t first_env) {
   using I = typename Lanes<F>::I;
   using U = typename Lanes<F>::U;
@@ -79,6 +109,7 @@ void rollout_block(const RolloutArgs<typename Lanes<F>::Scalar>& args, std::int6
   constexpr int O = E::kObservationSize;
   constexpr int A = E::kNumActions;
   constexpr int Z = logits_of(A);
+  constexpr int Y = Z + (kCritic ? 1 : 0);
   constexpr bool kRandom = kForm == PolicyForm::kRandom;
   using Words = ActionWords<kForm, A>;
 
@@ -94,6 +125,11 @@ void rollout_block(const RolloutArgs<typename Lanes<F>::Scalar>& args, std::int6
     const std::uint32_t used = left >= W ? ~0u : left <= 0 ? 0u : (1u << left) - 1u;
     episode[v] = {start_state<E, F>(args.stream, env[v], U(0u)), I(0), U(0u), Lanes<F>::mask(used)};
     scores[v] = {F(0), F(0)};
+    if constexpr (kCritic) {
+      if (args.carried.state != nullptr && !args.carried.fresh) {
+        resume_carried<E, F>(args.carried, first_env + v * W, episode[v], scores[v]);
+      }
+    }
   }
 
   PhiloxWords<U> words[V];
@@ -111,7 +147,7 @@ void rollout_block(const RolloutArgs<typename Lanes<F>::Scalar>& args, std::int6
     }
 
     F obs[V][O];
-    F logits[V][Z];
+    F logits[V][Z], outputs[V][Y];
     for (int v = 0; v < V; ++v) E::template observe<F>(episode[v].state, obs[v]);
     if constexpr (!kRandom) {
       constexpr int kTogether = packs_per_forward(kForm, V);
@@ -121,8 +157,10 @@ void rollout_block(const RolloutArgs<typename Lanes<F>::Scalar>& args, std::int6
                           dropout.word);
         }
         policy_logits<kForm, chains_in_flight(kTogether)>(args.policy, slice<kTogether>(obs, v),
-                                                          &dropout, slice<kTogether>(logits, v));
+                                                          &dropout, slice<kTogether>(outputs, v));
       }
+      for (int v = 0; v < V; ++v)
+        for (int z = 0; z < Z; ++z) logits[v][z] = outputs[v][z];
     }
 
     cursor.clear_bits();
@@ -133,6 +171,15 @@ void rollout_block(const RolloutArgs<typename Lanes<F>::Scalar>& args, std::int6
       const Episode<E, F> before = episode[v];
       const StepOutcome<F> out = advance_and_score<E, F>(episode[v], scores[v], action);
       close_scores<E, F>(scores[v], out.ended);
+      if constexpr (kCritic) {
+        if (t == args.T - 1 || any(out.truncated)) {
+          F after[1][O], of_after[1][Y];
+          E::template observe<F>(episode[v].state, after[0]);
+          policy_logits<kForm, chains_in_flight(1)>(args.policy, after, &dropout, of_after);
+          store(cursor.at(record.next_value, v, t, 1, 0), of_after[0][Z]);
+        }
+        store(cursor.at(record.value, v, t, 1, 0), outputs[v][Z]);
+      }
       if constexpr (kEpisodic) {
         stand_still<E, F>(episode[v], before, out.ended);
         running |= any(episode[v].alive);
@@ -172,6 +219,11 @@ void rollout_block(const RolloutArgs<typename Lanes<F>::Scalar>& args, std::int6
   for (int v = 0; v < V; ++v) {
     const std::int64_t lane = first_env + v * W;
     const Finished<F> finished = finished_of<E, kEpisodic, F>(episode[v], scores[v], t);
+    if constexpr (kCritic) {
+      if (args.carried.state != nullptr) {
+        save_carried<E, F>(args.carried, lane, episode[v], scores[v]);
+      }
+    }
     store(args.score + lane, finished.score);
     store(args.length + lane, finished.steps);
     store(args.episodes + lane, finished.episodes);

@@ -83,6 +83,32 @@ TEST(EnginePolicy, IsWhatWasSetAndWrongOnesAreRefusedWhole) {
   EXPECT_EQ(engine.policy()[0].data, other[3].data);
 }
 
+TEST(EnginePolicy, IsThatOfALearnerWithAnotherCritic) {
+  const auto engine_with = [](Critic critic) {
+    Config config = test::small_config(4, 9);
+    config.critic = critic;
+    if (critic == Critic::kSeparate) config.critic_hidden = 5;
+    config.algorithm = critic == Critic::kNone ? Algorithm::kReinforce : Algorithm::kPpo;
+    config.horizon = critic == Critic::kNone ? 0 : 8;
+    if (critic != Critic::kNone) config.baseline = Baseline::kNone;
+    config.seed = 1 + static_cast<std::uint64_t>(critic);
+    return Engine(config);
+  };
+  for (const Critic from : {Critic::kNone, Critic::kShared, Critic::kSeparate}) {
+    for (const Critic to : {Critic::kNone, Critic::kShared, Critic::kSeparate}) {
+      const auto theirs = engine_with(from).policy();
+      Engine engine = engine_with(to);
+      const auto before = engine.policy();
+      engine.set_policy(theirs);
+      const auto after = engine.policy();
+      ASSERT_EQ(after.size(), before.size());
+      for (std::size_t i = 0; i < after.size(); ++i) {
+        EXPECT_EQ(after[i].data, i < 4 || from == to ? theirs[i].data : before[i].data);
+      }
+    }
+  }
+}
+
 TEST(EngineTest, RefusesFloatModesThatChangeResults) {
   const auto expect_refused = [] {
     EXPECT_THAT([] { Engine engine(config_of()); },

@@ -35,6 +35,18 @@ TEST(Recipe, ClassicStopsAfter500Episodes) {
   EXPECT_LE(test::quantile(l.episodes, 1), 500);
 }
 
+TEST(Recipe, PpoSolves) {
+  const test::Learning l = test::learn("ppo", 1, 10, 0);
+  test::print("ppo", l);
+  EXPECT_THAT(l.unsolved, IsEmpty());
+}
+
+TEST(Recipe, A2cSolves) {
+  const test::Learning l = test::learn("a2c", 1, 10, 0);
+  test::print("a2c", l);
+  EXPECT_THAT(l.unsolved, IsEmpty());
+}
+
 // One seed, and where it gets there: the same on every machine.
 TEST(Recipe, FastTakesTheSameWayEverywhere) {
   ConfigSources sources;

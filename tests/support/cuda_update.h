@@ -123,7 +123,7 @@ class CudaUpdate {
     for (std::int64_t group = 0; group < record_.groups; ++group) {
       Cpu::gradient(learn, group, scratch);
     }
-    Cpu::flush(learn, scratch);
+    Cpu::flush(layout(), scratch);
     return {{partial.data(), partial.data() + size}, scratch.saturated};
   }
 

@@ -135,7 +135,7 @@ class DoubleBatch {
     for (std::int64_t group = 0; group < record_.groups; ++group) {
       Kernels::gradient(args, group, scratch);
     }
-    Kernels::flush(args, scratch);
+    Kernels::flush(layout, scratch);
     std::vector<double> grad(static_cast<std::size_t>(shape_.size()));
     const FinishArgs<double, ExactDouble> finish{view, layout,     partial.data(), args.scale, O,
                                                  A,    drop_scale, divisor,        grad.data()};

@@ -99,7 +99,7 @@ class FloatBatch {
            i += static_cast<std::size_t>(parts)) {
         ops.gradient(args, order[i], scratch);
       }
-      ops.flush(args, scratch);
+      ops.flush(layout, scratch);
       out.saturated |= scratch.saturated;
       for (std::int64_t k = 0; k < layout.size(); ++k) {
         for (int lane = 0; lane < wide; ++lane) {

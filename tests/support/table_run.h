@@ -90,9 +90,15 @@ class TableRun {
   TableView view() { return {shape, rows.data(), output(), set.leak}; }
   TableRecord record() {
     TableRecord r{};
-    r.steps = {groups,           set.T,        nullptr,        logits.data(),     nullptr,
-               advantage.data(), nullptr,      actions.data(), terminated.data(), truncated.data(),
-               valid.data(),     steps_.data()};
+    r.steps.groups = groups;
+    r.steps.T = set.T;
+    r.steps.logits = logits.data();
+    r.steps.advantage = advantage.data();
+    r.steps.action_bits = actions.data();
+    r.steps.terminated = terminated.data();
+    r.steps.truncated = truncated.data();
+    r.steps.valid = valid.data();
+    r.steps.steps = steps_.data();
     r.reward = reward.data();
     r.incoming = incoming.data();
     r.rows = shown.data();

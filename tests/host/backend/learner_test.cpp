@@ -15,11 +15,17 @@ TEST(Learner, ReinforceTakesOneStepFromEveryRollout) {
                                             Stage::kFinish, Stage::kStep));
 }
 
+TEST(Learner, ActorCriticGoesOverItsBatchInMinibatches) {
+  EXPECT_EQ(actor_critic().begin, reinforce().begin);
+  EXPECT_THAT(actor_critic().epoch, ElementsAre(Stage::kShuffle));
+  EXPECT_EQ(actor_critic().pass, reinforce().pass);
+}
+
 TEST(Learner, TheGradientIsThePassUpToTheStep) {
   const auto gradient = reinforce().gradient();
   EXPECT_EQ(gradient.size(), 4u);
   EXPECT_EQ(gradient.back(), Stage::kFinish);
-  const Learner without{.begin = {}, .pass = {Stage::kWeigh, Stage::kFinish}};
+  const Learner without{.begin = {}, .epoch = {}, .pass = {Stage::kWeigh, Stage::kFinish}};
   EXPECT_EQ(without.gradient().size(), 2u);
 }
 

@@ -12,11 +12,13 @@
 #include "host/errors.h"
 #include "host/text.h"
 #include "kernels/flat_layout.h"
+#include "kernels/policy.h"
 
 namespace lockstep {
 namespace policy_parameters_test {
 
 using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
@@ -306,6 +308,91 @@ TEST(PackedPolicy, FoldsTheDropoutScaleIntoTheOutputWeights) {
   EXPECT_EQ(dropping.view().drop_below, 0.75 * 0x1p24);
   EXPECT_EQ(plain.view().form, PolicyForm::kRelu);
   EXPECT_EQ(dropping.view().form, PolicyForm::kGeneral);
+}
+
+/// Outputs of a packed network for one observation.
+template <int O, int Y>
+std::vector<float> outputs_of_packed(const PolicyShape& shape, std::span<const float> flat,
+                                     Activation activation, const float (&obs)[1][O]) {
+  PackedPolicy packed(shape, {activation, 0.0});
+  packed.pack(flat);
+  float out[1][Y];
+  DropoutMask<float>* none = nullptr;
+  if (shape.kind == PolicyKind::kLinear) {
+    policy_logits<PolicyForm::kLinear, 1, float>(packed.view(), obs, none, out);
+  } else if (activation == Activation::kRelu) {
+    policy_logits<PolicyForm::kRelu, 1, float>(packed.view(), obs, none, out);
+  } else {
+    policy_logits<PolicyForm::kGeneral, 1, float>(packed.view(), obs, none, out);
+  }
+  return {out[0], out[0] + Y};
+}
+
+TEST(PackedPolicy, ACriticIsOneMoreOutputThatChangesNoLogit) {
+  const float obs[1][4] = {{0.3f, -1.5f, 0.7f, 2.0f}};
+  for (const int H : {0, 1, 8, 19}) {
+    for (const int critic : {0, 1, 8, 13}) {
+      if (H == 0 && critic > 0) continue;
+      const PolicyShape shape{
+          H == 0 ? PolicyKind::kLinear : PolicyKind::kMlp, 4, 2, H, false, critic};
+      const std::vector<float> flat = initial_parameters(shape, Init::kKaimingUniform, 5);
+      for (const Activation activation : {Activation::kRelu, Activation::kLeakyRelu}) {
+        SCOPED_TRACE(testing::Message() << H << " units, critic " << critic);
+        const auto both = outputs_of_packed<4, 2>(shape, flat, activation, obs);
+        const auto alone = outputs_of_packed<4, 1>(shape.actor(), flat, activation, obs);
+        EXPECT_EQ(both[0], alone[0]);
+        // the value, by the list of layers
+        const std::vector<NetworkLayer> layers = shape.layers();
+        const float leak = activation == Activation::kLeakyRelu ? kLeak : 0.0f;
+        const NetworkLayer& last = layers.back();
+        const NetworkLayer& first = critic > 0 ? layers[layers.size() - 2] : layers.front();
+        double value = static_cast<double>(flat[static_cast<std::size_t>(last.bias_at)]);
+        for (int j = 0; j < last.in; ++j) {
+          double h = static_cast<double>(obs[0][j % 4]);
+          if (H > 0) {
+            h = static_cast<double>(flat[static_cast<std::size_t>(first.bias_at + j)]);
+            for (int i = 0; i < 4; ++i) {
+              const auto at = static_cast<std::size_t>(first.weight_at + j * 4 + i);
+              h += static_cast<double>(flat[at]) * static_cast<double>(obs[0][i]);
+            }
+            if (h < 0) h *= static_cast<double>(leak);
+          }
+          value += h * static_cast<double>(flat[static_cast<std::size_t>(last.weight_at + j)]);
+        }
+        EXPECT_NEAR(both[1], value, 1e-5);
+      }
+    }
+  }
+}
+
+TEST(PolicyShape, ACriticHasTensorsOfItsOwnBehindThePolicys) {
+  const auto names = [](const PolicyShape& shape) {
+    const std::vector<float> flat(static_cast<std::size_t>(shape.size()));
+    std::vector<std::string> all;
+    for (const NamedTensor& tensor : shape.tensors(flat)) {
+      all.push_back(tensor.name + " " + shape_text(tensor.shape));
+    }
+    return all;
+  };
+  PolicyShape shape = kMlp;
+  shape.critic = 0;
+  EXPECT_THAT(names(shape),
+              ElementsAre("layer1.weight [19, 4]", "layer1.bias [19]", "layer2.weight [2, 19]",
+                          "layer2.bias [2]", "value.weight [1, 19]", "value.bias [1]"));
+  shape.critic = 7;
+  EXPECT_THAT(names(shape), ElementsAre("layer1.weight [19, 4]", "layer1.bias [19]",
+                                        "layer2.weight [2, 19]", "layer2.bias [2]",
+                                        "critic.layer1.weight [7, 4]", "critic.layer1.bias [7]",
+                                        "critic.layer2.weight [1, 7]", "critic.layer2.bias [1]"));
+  for (const int critic : {kNoCritic, 0, 7}) {
+    shape.critic = critic;
+    const std::vector<float> flat = initial_parameters(shape, Init::kXavierUniform, 3);
+    EXPECT_EQ(network_size(shape.tensors(flat), "here").critic, critic);
+    EXPECT_EQ(shape.size(), (FlatLayout{4, 2, 19, critic}.size()));
+    // the policy starts from the same weights whatever its critic is
+    const std::vector<float> alone = initial_parameters(kMlp, Init::kXavierUniform, 3);
+    EXPECT_TRUE(std::equal(alone.begin(), alone.end(), flat.begin()));
+  }
 }
 
 }  // namespace policy_parameters_test

@@ -75,6 +75,7 @@ TEST_F(CliTest, HelpShowsWhatHoldsForTheNamedEnvironmentAndRecipe) {
   }
   has({"train", "pong", "--help"}, "envs", "32");
   has({"train", "pong", "--recipe", "karpathy", "--help"}, "optimizer", "rmsprop");
+  has({"train", "cartpole", "--algorithm", "ppo", "--help"}, "epochs", "2");
   has({"help", "train", "pong", "--recipe", "sprint"}, "envs", "16");
   has({"rollout", "pong", "--help"}, "envs", "1024");  // its own
 }
@@ -272,7 +273,7 @@ TEST_F(CliTest, PlotDrawsARun) {
 TEST_F(CliTest, ListAndInfoTellWhatThereIs) {
   const json list = run_json({"list"}, "list");
   EXPECT_EQ(list.at("environments")[0].at("name"), "cartpole");
-  EXPECT_EQ(list.at("recipes").size(), 8u);
+  EXPECT_EQ(list.at("recipes").size(), 10u);
   EXPECT_EQ(list.at("optimizers").size(), 3u);
   const json adam = list.at("optimizers")[0], mlp = list.at("policies")[0];
   EXPECT_EQ(adam.at("defaults").at("lr"), "0.03");

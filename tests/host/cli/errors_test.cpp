@@ -46,7 +46,7 @@ TEST_F(CliErrorTest, UsageErrorsExitWith2) {
   EXPECT_EQ(error({}), "2 no command; see lockstep --help");
   EXPECT_EQ(error({"trian"}), "2 unknown command 'trian'; the nearest is 'train'");
   EXPECT_EQ(error({"train", "--epocs", "3"}),
-            "2 unknown option '--epocs'; the nearest is '--updates'");
+            "2 unknown option '--epocs'; the nearest is '--epochs'");
   EXPECT_THAT(error({"--quiet", "train"}),
               StartsWith("2 option '--quiet' stands behind its command: train and eval"));
   EXPECT_EQ(error({"--quite", "train"}), "2 unknown option '--quite'");

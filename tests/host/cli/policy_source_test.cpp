@@ -45,6 +45,26 @@ TEST_F(PolicySourceTest, TensorsThatNoPolicyHasAreRefusedByName) {
   EXPECT_FALSE(std::filesystem::exists(folder_ / "n"));
 }
 
+TEST_F(PolicySourceTest, WhoeverPlaysReadsThePolicyWithoutItsCritic) {
+  for (const std::string critic : {"shared", "separate"}) {
+    run({"train", "cartpole", "--algorithm", "ppo", "--critic", critic, "--updates", "2", "--quiet",
+         "--out", critic});
+    std::vector<NamedTensor> tensors = tensors_of(critic);
+    write(critic + ".safetensors", tensors);
+    tensors.resize(4);  // layer1 and layer2
+    write("actor.safetensors", tensors);
+    const auto scores = [&](const std::string& path) {
+      return run_json({"eval", path, "--episodes", "20", "--seed", "3"}).at("mean").get<double>();
+    };
+    EXPECT_EQ(scores(critic), scores("actor.safetensors"));
+    EXPECT_EQ(scores(critic + ".safetensors"), scores("actor.safetensors"));
+    run({"rollout", "--policy", "run:" + critic, "--envs", "4", "--steps", "10"});
+    run({"train", "--resume", critic, "--updates", "3", "--quiet"});
+    run({"train", "cartpole", "--init-from", critic, "--hidden", "16", "--updates", "1", "--quiet",
+         "--out", "from-" + critic});
+  }
+}
+
 TEST_F(PolicySourceTest, OptionsThatContradictTheFileAreRefused) {
   train("r");
   write("bare.safetensors", tensors_of("r"));

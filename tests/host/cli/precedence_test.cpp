@@ -60,9 +60,10 @@ Words flag(const ArgumentRow& row, const std::string& text) {
 /// Two values other than the row's default where it has one.
 std::pair<std::string, std::string> values_of(const ArgumentRow& row) {
   static const std::map<std::string, std::pair<std::string, std::string>> special = {
-      {"block-size", {"32", "64"}},  {"env", {"pong", "cartpole"}},
-      {"seeds", {"1..2", "3..4"}},   {"mode", {"sample", "epsilon=0.5"}},
-      {"policy", {"linear", "mlp"}}, {"init", {"normal", "kaiming_uniform"}},
+      {"block-size", {"32", "64"}},       {"env", {"pong", "cartpole"}},
+      {"seeds", {"1..2", "3..4"}},        {"mode", {"sample", "epsilon=0.5"}},
+      {"policy", {"linear", "mlp"}},      {"init", {"normal", "kaiming_uniform"}},
+      {"critic", {"separate", "shared"}},
   };
   if (const auto found = special.find(row.name); found != special.end()) return found->second;
   const ValueSpec& spec = row.value;
@@ -101,7 +102,10 @@ Words company_of(const std::string& name) {
   if (name == "returns") return {"--baseline=none"};
   if (name == "horizon") return {"--baseline=none"};
   if (name == "momentum") return {"--optimizer=sgd"};
-  return {};
+  const Option* option = find_option(name);
+  const bool of_critic =
+      option != nullptr && (option->group == "critic" || option->group == "passes");
+  return of_critic ? Words{"--algorithm=ppo"} : Words{};
 }
 
 /// The value that the command works with.

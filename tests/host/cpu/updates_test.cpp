@@ -131,6 +131,7 @@ TEST(CpuUpdates, AreTheStagesOfReinforce) {
 TEST(CpuUpdates, FollowTheListOfWhateverLearner) {
   const Learner twice{
       .begin = {Stage::kRollout},
+      .epoch = {},
       .pass = {Stage::kCredit, Stage::kWeigh, Stage::kAccumulate, Stage::kWeigh, Stage::kFinish}};
   Noting backend(twice);
   backend.credit();  // there is something to learn

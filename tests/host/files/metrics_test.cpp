@@ -83,7 +83,11 @@ TEST(MetricsLineTest, IsOneFlatJsonObjectUnderCleanRlNames) {
             "\"time/seconds\": 0.5, \"time/unix\": 1.5, \"charts/SPS\": 2468}\n");
   m.has_eval = true;
   m.eval_score = 499.5;
-  EXPECT_EQ(json::parse(metrics_line(m, 0)).at("charts/eval_return"), 499.5);
+  m.value_loss = 3, m.explained_variance = 0.5, m.approx_kl = 0.125, m.clip_fraction = 0.25;
+  EXPECT_THAT(metrics_line(m, 0),
+              HasSubstr("\"losses/grad_norm\": 2, \"losses/value_loss\": 3, "
+                        "\"losses/explained_variance\": 0.5, \"losses/approx_kl\": 0.125, "
+                        "\"losses/clipfrac\": 0.25, \"charts/eval_return\": 499.5"));
 }
 
 TEST(MetricsLineTest, WritesNullForWhatIsNotFinite) {
@@ -113,6 +117,7 @@ TEST(ReadMetricsTest, GivesBackEveryBitOfEveryDouble) {
     UpdateMetrics m = sample(static_cast<std::int64_t>(i) + 1);
     m.mean_score = m.batch_score = m.batch_length = m.learning_rate = values[i];
     m.policy_loss = m.entropy = m.grad_norm = m.eval_score = m.seconds = values[i];
+    m.value_loss = m.explained_variance = m.approx_kl = m.clip_fraction = values[i];
     text += metrics_line(m, 0);
   }
   spill(folder / "metrics.jsonl", text);
@@ -122,7 +127,8 @@ TEST(ReadMetricsTest, GivesBackEveryBitOfEveryDouble) {
     const UpdateMetrics& m = rows[i];
     const auto bits = std::bit_cast<std::uint64_t>(values[i]);
     for (const double v : {m.mean_score, m.batch_score, m.batch_length, m.learning_rate,
-                           m.policy_loss, m.entropy, m.grad_norm, m.seconds}) {
+                           m.policy_loss, m.entropy, m.grad_norm, m.seconds, m.value_loss,
+                           m.explained_variance, m.approx_kl, m.clip_fraction}) {
       ASSERT_EQ(std::bit_cast<std::uint64_t>(v), bits) << values[i];
     }
     ASSERT_EQ(m.has_eval, m.update % 5 == 0);

@@ -47,11 +47,12 @@ TEST(SetOptionTest, ErrorsNameSourceValueAndRange) {
   EXPECT_EQ(flag_error("optimizer", "adm"),
             "2 --optimizer: 'adm' is not one of adam, sgd, rmsprop; the nearest is 'adam'");
   EXPECT_EQ(flag_error("recipe", "clasic"),
-            "2 --recipe: 'clasic' is not one of fast, classic, linear, sprint, best, karpathy; the "
+            "2 --recipe: 'clasic' is not one of fast, classic, linear, a2c, ppo, sprint, best, "
+            "karpathy; the "
             "nearest is 'classic'");
   EXPECT_EQ(flag_error("env", "cartpol"),
             "2 env: 'cartpol' is not one of cartpole, pong; the nearest is 'cartpole'");
-  EXPECT_EQ(flag_error("epocs", "3"), "2 unknown option '--epocs'; the nearest is '--updates'");
+  EXPECT_EQ(flag_error("epocs", "3"), "2 unknown option '--epocs'; the nearest is '--epochs'");
   EXPECT_EQ(flag_error("out", "a\nb"),
             "2 --out: 'a?b' is not UTF-8 text without control characters");
   EXPECT_EQ(flag_error("out", "a\xff"),

@@ -3,8 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -131,6 +133,81 @@ TEST_F(Resume, IsExactForTheLinearPolicyAndRecomputedSteps) {
   config.store = Store::kRecompute;
   config.returns = ReturnKind::kFull;
   expect_same_run(run_in_parts({7, 8, 14}), run_whole(14));
+}
+
+TEST_F(Resume, IsExactInTheMiddleOfCarriedEpisodes) {
+  for (const Critic critic : {Critic::kShared, Critic::kSeparate}) {
+    config = test::small_config(18, 9);
+    config.until_score = 1e9;
+    config.algorithm = Algorithm::kPpo;
+    config.critic = critic;
+    config.critic_hidden = 12;
+    config.horizon = 7;
+    config.baseline = Baseline::kNone;
+    config.normalize = Normalize::kMinibatch;
+    config.epochs = 2;
+    config.minibatches = 2;
+    config.lr = 3e-3;
+    config.eval_every = 3;
+    config.eval_episodes = 5;
+    const std::string name = critic == Critic::kShared ? "shared" : "separate";
+    expect_same_run(run_in_parts({1, 4, 9}, name + "-parts"), run_whole(9, name + "-whole"));
+  }
+}
+
+TEST_F(Resume, GoesOnFromBeforeTheFirstUpdateWithACritic) {
+  config = test::small_config(18, 9);
+  config.until_score = 1e9;
+  config.algorithm = Algorithm::kPpo;
+  config.critic = Critic::kShared;
+  config.horizon = 7;
+  config.baseline = Baseline::kNone;
+  config.time_limit = 1e-12;  // reached before anything is done
+  config.out = (scratch / "parts").string();
+  Engine(config).train();
+  config.time_limit = std::numeric_limits<double>::infinity();
+  config.out.clear();
+  const fs::path whole = run_whole(3);
+  config.resume = (scratch / "parts").string();
+  config.updates = 3;
+  Engine(config).train();
+  expect_same_run(scratch / "parts", whole);
+}
+
+TEST_F(Resume, RefusesEnvironmentsThatAreNoneOfTheRun) {
+  config = test::small_config(5, 9);
+  config.until_score = 1e9;
+  config.algorithm = Algorithm::kPpo;
+  config.critic = Critic::kShared;
+  config.horizon = 7;
+  config.baseline = Baseline::kNone;
+  const Checkpoint whole = load_checkpoint(run_whole(3) / "checkpoints/last");
+  const PolicyShape shape = policy_shape(config, find_environment(config.env));
+  const auto error = [&](const auto& change) {
+    Checkpoint checkpoint = whole;
+    change(checkpoint.optimizer);
+    TrainingState state;
+    TrainProgress progress;
+    try {
+      restore_checkpoint(checkpoint, config, shape, state, progress);
+    } catch (const BadInput& bad) {
+      return std::string(bad.what());
+    }
+    return std::string("nothing");
+  };
+  const auto named = [](std::vector<NamedTensor>& tensors, const char* name) {
+    return std::find_if(tensors.begin(), tensors.end(),
+                        [&](const NamedTensor& tensor) { return tensor.name == name; });
+  };
+  EXPECT_EQ(error([](auto&) {}), "nothing");
+  EXPECT_EQ(error([&](auto& all) { all.erase(named(all, "environments.state")); }),
+            "tensor 'environments.state' is missing");
+  EXPECT_EQ(error([&](auto& all) { named(all, "environments.steps")->shape = {4}; }),
+            "tensor 'environments.steps' has shape [4], expected [5]");
+  for (const float wrong : {-1.0f, 0.5f, 500.0f}) {
+    EXPECT_THAT(error([&](auto& all) { named(all, "environments.steps")->data[2] = wrong; }),
+                testing::HasSubstr("not a count in [0, 499]"));
+  }
 }
 
 TEST_F(Resume, FindsTheThresholdInTheSameUpdate) {

@@ -1,0 +1,85 @@
+// Small trainings with a critic on the CPU, in variants that take every way through its kernels.
+// Test code only.
+#pragma once
+
+#include <memory>
+
+#include "host/cpu/actor_critic.h"
+#include "host/options/options.h"
+#include "tests/support/training.h"
+
+namespace lockstep::test {
+
+/// Small, with odd numbers everywhere.
+inline Config ppo_config(std::int64_t envs = 37) {
+  Config c = small_config(envs, 11);
+  c.algorithm = Algorithm::kPpo;
+  c.critic = Critic::kSeparate;
+  c.critic_hidden = 13;
+  c.horizon = 12;
+  c.baseline = Baseline::kNone;
+  c.normalize = Normalize::kMinibatch;
+  c.gamma = 0.98;
+  c.epochs = 2;
+  c.minibatches = 3;
+  c.lr = 3e-3;
+  return c;
+}
+
+struct ActorCriticVariant {
+  const char* name;
+  void (*apply)(Config&);
+};
+inline constexpr ActorCriticVariant kActorCriticVariants[] = {
+    {"PpoSeparate", [](Config&) {}},
+    {"PpoSharedLeaky",
+     [](Config& c) {
+       c.critic = Critic::kShared;
+       c.activation = Activation::kLeakyRelu;
+       c.value_clip = 0.1;
+       c.entropy_coef = 0.01;
+       c.normalize = Normalize::kBatch;
+       c.max_grad_norm = 0.5;
+     }},
+    {"PpoLinear",
+     [](Config& c) {
+       c.policy = PolicyKind::kLinear;
+       c.critic = Critic::kShared;
+       c.optimizer = OptimizerKind::kRmsprop;
+       c.target_kl = 1e-4;
+       c.epochs = 5;
+     }},
+    {"PpoSingleSteps", [](Config& c) { c.shuffle = Shuffle::kSteps; }},
+    {"A2c",
+     [](Config& c) {
+       c.algorithm = Algorithm::kA2c;
+       c.epochs = c.minibatches = 1;
+       c.normalize = Normalize::kNone;
+       c.gae_lambda = 1;
+     }},
+    // three actions, rewards that differ, and a limit of 20 steps
+    {"Corridor",
+     [](Config& c) {
+       c.env = "corridor";
+       c.horizon = 15;
+       c.gamma = 0.9;
+       c.max_grad_norm = 1;
+       c.lr = 1e-3;
+     }},
+};
+
+inline Config config_of(const ActorCriticVariant& variant, std::int64_t envs = 37) {
+  Config c = ppo_config(envs);
+  variant.apply(c);
+  validate(c);
+  return c;
+}
+
+/// A backend with its initial state uploaded.
+inline std::unique_ptr<CpuActorCritic> start(const Config& config, const CpuTuning& tuning = {}) {
+  auto backend = std::make_unique<CpuActorCritic>(config, find_environment(config.env), tuning);
+  backend->upload(initial_state(config));
+  return backend;
+}
+
+}  // namespace lockstep::test
