@@ -104,8 +104,7 @@ class Training {
       RunFolder folder = RunFolder::open(config_.resume);
       // a run that ended before its first checkpoint starts again: same seed, same bits
       if (has_checkpoint(folder.checkpoints())) {
-        const auto newest = newest_checkpoint(folder.checkpoints());
-        restore_checkpoint(load_checkpoint(newest), config_, shape_, state, progress_);
+        restore(folder, state);
         trim_recent();
       }
       if (hooks_.write_files) {
@@ -128,6 +127,20 @@ class Training {
     backend_.list_at_most(config_.over);  // what the mean of the last episodes needs
     backend_.upload(state);
     lr_factor_ = state.lr_factor;
+  }
+
+  /// From the newest checkpoint that is whole; of those passed over people are told.
+  void restore(const RunFolder& folder, TrainingState& state) {
+    std::vector<std::string> skipped;
+    const auto newest = newest_checkpoint(folder.checkpoints(), &skipped);
+    for (const std::string& reason : skipped) {
+      if (hooks_.on_warning) hooks_.on_warning(reason + "; going on from an older checkpoint");
+    }
+    try {
+      restore_checkpoint(load_checkpoint(newest), config_, shape_, state, progress_);
+    } catch (const BadInput& error) {
+      throw BadInput(newest.string() + ": " + error.what());
+    }
   }
 
   void trim_recent() {

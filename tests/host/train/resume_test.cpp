@@ -174,6 +174,23 @@ TEST_F(Resume, GoesOnFromBeforeTheFirstUpdateWithACritic) {
   expect_same_run(scratch / "parts", whole);
 }
 
+TEST_F(Resume, TellsOfADamagedCheckpointThatItPassesOver) {
+  config.checkpoint_every = 2;
+  const fs::path run = run_whole(6);
+  fs::resize_file(run / "checkpoints/00000006/optimizer.safetensors", 100);
+  config.checkpoint_every = 0;
+  config.out.clear();
+  config.resume = run.string();
+  config.updates = 7;
+  std::vector<std::string> warnings;
+  TrainHooks hooks;
+  hooks.on_warning = [&](const std::string& text) { warnings.push_back(text); };
+  Engine(config).train(hooks);
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_THAT(warnings[0], testing::AllOf(testing::HasSubstr("00000006"),
+                                          testing::HasSubstr("going on from an older checkpoint")));
+}
+
 TEST_F(Resume, RefusesEnvironmentsThatAreNoneOfTheRun) {
   config = test::small_config(5, 9);
   config.until_score = 1e9;
