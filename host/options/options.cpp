@@ -197,6 +197,27 @@ ProgramOptions recipe_config(std::initializer_list<const std::vector<Setting>*> 
   return config;
 }
 
+/// Rules say "--name: ..." of a value wherever it comes from. A user finds it where it was given,
+/// or is told that it is a recipe's; lists weakest first.
+[[noreturn]] void throw_where_given(const InvalidArgument& error, const Config& config,
+                                    std::initializer_list<const std::vector<Setting>*> lists) {
+  const std::string_view told = error.what();
+  const std::size_t colon = told.find(": ");
+  if (!told.starts_with("--") || colon == std::string_view::npos) throw error;
+  const std::string_view name = told.substr(2, colon - 2);
+  if (const Setting* given = last_setting(lists, name)) {
+    if (given->origin.name == told.substr(0, colon)) throw error;
+    throw_bad_value(given->origin, std::string(told.substr(colon + 2)));
+  }
+  const Recipe& recipe = find_recipe(config.env, config.recipe, Origin{"--recipe"});
+  for (const auto& values : {recipe.base, recipe.values}) {
+    const bool sets = std::any_of(values.begin(), values.end(),
+                                  [&](const auto& value) { return value.first == name; });
+    if (sets) throw InvalidArgument(std::string(told) + " (set by recipe " + config.recipe + ")");
+  }
+  throw error;
+}
+
 void validate_combinations(const Config& c) {
   require(
       !(c.normalize == Normalize::kEpisode && c.returns == ReturnKind::kFull),
@@ -308,7 +329,11 @@ ProgramOptions resolve_config(const ConfigSources& sources) {
   apply_settings(config, variables);
   apply_settings(config, flags);
   if (resume != nullptr) require_same_run(base, config);
-  validate(config);
+  try {
+    validate(config);
+  } catch (const InvalidArgument& error) {
+    throw_where_given(error, config, {&own, &file, &variables, &flags});
+  }
   return config;
 }
 

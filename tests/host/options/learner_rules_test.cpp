@@ -76,6 +76,17 @@ TEST(LearnerRules, WhatHasNoEffectIsNoOption) {
   EXPECT_THAT(error({{"algorithm", "a2c"}, {"clip", "0.1"}}), HasSubstr("a2c has no effect"));
 }
 
+TEST(LearnerRules, AreToldOfWhereAValueWasGiven) {
+  EXPECT_EQ(test::thrown_by([] {
+              resolve_config({.flags = {}, .environment = {{"LS_CRITIC", "shared"}}});
+            }),
+            "2 LS_CRITIC: shared with --algorithm reinforce is not offered; use --algorithm a2c or "
+            "ppo");
+  EXPECT_THAT(error({{"algorithm", "a2c"}, {"recipe", "ppo"}}), HasSubstr("with --algorithm a2c"));
+  EXPECT_THAT(error({{"algorithm", "a2c"}, {"recipe", "ppo"}}), HasSubstr("(set by recipe ppo)"));
+  EXPECT_THAT(error({{"critic", "shared"}}), HasSubstr("2 --critic: shared"));
+}
+
 TEST(LearnerRules, ANormalisedAdvantageIsNotAlone) {
   const auto with = [](const char* envs, const char* horizon, const char* minibatches,
                        const char* normalize) {
