@@ -13,6 +13,7 @@
 #include "host/backend/policy_parameters.h"
 #include "host/backend/record.h"
 #include "host/cpu/isa.h"
+#include "kernels/cpu/launchers.h"
 #include "kernels/reinforce_grad.h"
 
 namespace lockstep::test {
