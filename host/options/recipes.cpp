@@ -82,6 +82,14 @@ constexpr Value kA2c[] = {
     {"over", "25"},         {"extra-updates", "0"},  {"updates", "4000"},
 };
 
+// PPO from thousands of environments: a rollout of 32 steps of each has many steps of the
+// optimiser, so that what it is worth is used; an episode that counts takes 475 steps of all of
+// them.
+constexpr Value kLarge[] = {{"envs", "4096"},      {"horizon", "32"},       {"epochs", "2"},
+                            {"minibatches", "64"}, {"clip", "0.2"},         {"gamma", "0.99"},
+                            {"hidden", "32"},      {"critic-hidden", "64"}, {"lr", "0.012"},
+                            {"value-coef", "2"}};
+
 // Pong's recipes. Steps until 18, found by search over settings and confirmed on fresh seeds: rates
 // of 5e-3 to 1e-2 are good and 2e-2 fails at times; discounts of 0.98 to 0.99 are good and 0.995
 // bad; skipping 6 frames is worse, and so is a rate that decays from the start.
@@ -143,6 +151,7 @@ constexpr Recipe kRecipes[] = {
     {"a2c", "actor-critic: a step from each 256 steps of 16 environments", kA2c, ""},
     {"ppo", "proximal policy optimisation: eight steps from each 64 steps of 16 environments", kPpo,
      ""},
+    {"large", "proximal policy optimisation with 4,096 environments", kLarge, "", kPpo},
     {"fast", "without sticky actions reaches a mean of 18 soon, and all seeds do", kPongFast,
      "pong"},
     {"sprint",

@@ -41,6 +41,13 @@ TEST(Recipe, PpoSolves) {
   EXPECT_THAT(l.unsolved, IsEmpty());
 }
 
+TEST(Recipe, LargeSolvesInFewStepsOfManyEnvironments) {
+  const test::Learning l = test::learn("large", 1, 3, 0);
+  test::print("large", l);
+  EXPECT_THAT(l.unsolved, IsEmpty());
+  EXPECT_LE(test::quantile(l.updates, 1), 30);
+}
+
 TEST(Recipe, A2cSolves) {
   const test::Learning l = test::learn("a2c", 1, 10, 0);
   test::print("a2c", l);

@@ -46,10 +46,11 @@ TEST(SetOptionTest, ErrorsNameSourceValueAndRange) {
   EXPECT_EQ(flag_error("json", "maybe"), "2 --json: 'maybe' is not one of true, false");
   EXPECT_EQ(flag_error("optimizer", "adm"),
             "2 --optimizer: 'adm' is not one of adam, sgd, rmsprop; the nearest is 'adam'");
-  EXPECT_EQ(flag_error("recipe", "clasic"),
-            "2 --recipe: 'clasic' is not one of fast, classic, linear, a2c, ppo, sprint, best, "
-            "karpathy; the "
-            "nearest is 'classic'");
+  EXPECT_EQ(
+      flag_error("recipe", "clasic"),
+      "2 --recipe: 'clasic' is not one of fast, classic, linear, a2c, ppo, large, sprint, best, "
+      "karpathy; the "
+      "nearest is 'classic'");
   EXPECT_EQ(flag_error("env", "cartpol"),
             "2 env: 'cartpol' is not one of cartpole, pong; the nearest is 'cartpole'");
   EXPECT_EQ(flag_error("epocs", "3"), "2 unknown option '--epocs'; the nearest is '--epochs'");

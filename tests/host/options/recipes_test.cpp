@@ -68,9 +68,9 @@ TEST(RecipeTest, BelongsToAnEnvironment) {
   const auto error = [](const char* env, const char* recipe) {
     return thrown_by([&] { resolve_config({{{"env", env}, {"recipe", recipe}}, {}}); });
   };
-  EXPECT_EQ(
-      error("cartpole", "sprint"),
-      "2 --recipe: 'sprint' is no recipe of cartpole; there is: fast, classic, linear, a2c, ppo");
+  EXPECT_EQ(error("cartpole", "sprint"),
+            "2 --recipe: 'sprint' is no recipe of cartpole; there is: fast, classic, linear, a2c, "
+            "ppo, large");
   EXPECT_EQ(error("pong", "linear"),
             "2 --recipe: 'linear' is no recipe of pong; there is: fast, sprint, best, classic, "
             "karpathy");
