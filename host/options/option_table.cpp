@@ -32,8 +32,8 @@ constexpr Names kBaselines[] = {"none", "batch_mean", "time_mean", "running_mean
 constexpr Names kStores[] = {"logits", "recompute"};
 constexpr Names kMappings[] = {"auto", "thread", "lanes8"};
 constexpr Names kDevices[] = {"auto", "cpu", "cuda"};
-constexpr Names kRecipeNames[] = {"fast", "classic", "linear", "a2c",
-                                  "ppo",  "sprint",  "best",   "karpathy"};
+constexpr Names kRecipeNames[] = {"fast",  "classic", "linear", "a2c",     "ppo",
+                                  "large", "sprint",  "best",   "karpathy"};
 
 constexpr std::int64_t kMaxCount = std::int64_t{1} << 53;  // exact in every JSON reader
 constexpr std::int64_t kMaxInt = 2147483647;
