@@ -95,10 +95,9 @@ void CudaBackend::launch(Stage stage) {
     case Stage::kCredit:
       cuda_check(ops_->returns(args_, launch_shape_, stream), "launching the returns");
       return cuda_check(ops_->baseline(args_, launch_shape_, stream), "launching the baseline");
-    case Stage::kShuffle:
-      return;  // the whole batch is one minibatch
-    case Stage::kWeigh:
-      return;  // in the next: a step's gradient of the logits stays in registers
+    case Stage::kShuffle:  // the whole batch is one minibatch
+    case Stage::kWeigh:    // in the next: a step's gradient of the logits stays in registers
+      return;
     case Stage::kAccumulate:
       return cuda_check(ops_->gradient(args_, launch_shape_, stream), "launching the gradient");
     case Stage::kReduce:
