@@ -5,9 +5,9 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
-#include "host/config.h"
 #include "kernels/actor_critic_step.h"
 #include "kernels/philox.h"
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <numeric>
 
 #include "envs/math.h"
 #include "host/backend/parallel.h"
@@ -155,6 +157,24 @@ std::vector<NamedTensor> PolicyShape::tensors(std::span<const float> flat,
   return out;
 }
 
+const NamedTensor& find_tensor(const std::vector<NamedTensor>& tensors, const std::string& name,
+                               const std::vector<std::int64_t>& shape, const std::string& prefix) {
+  const auto found = std::find_if(tensors.begin(), tensors.end(),
+                                  [&](const NamedTensor& t) { return t.name == name; });
+  if (found == tensors.end()) throw BadInput(prefix + "tensor '" + name + "' is missing");
+  if (found->shape != shape) {
+    throw BadInput(prefix + "tensor '" + name + "' has shape " + shape_text(found->shape) +
+                   ", expected " + shape_text(shape));
+  }
+  const auto count =
+      std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<std::int64_t>());
+  if (static_cast<std::int64_t>(found->data.size()) != count) {
+    throw BadInput(prefix + "tensor '" + name + "' has " + std::to_string(found->data.size()) +
+                   " values, expected " + std::to_string(count));
+  }
+  return *found;
+}
+
 std::vector<float> PolicyShape::flatten(const std::vector<NamedTensor>& tensors,
                                         const std::string& suffix, const std::string& where) const {
   const std::string prefix = where.empty() ? "" : where + ": ";
@@ -162,18 +182,8 @@ std::vector<float> PolicyShape::flatten(const std::vector<NamedTensor>& tensors,
   std::vector<float> flat;
   for (const Part& part : parts) {
     const std::string name = part.name + suffix;
-    const auto found = std::find_if(tensors.begin(), tensors.end(),
-                                    [&](const NamedTensor& t) { return t.name == name; });
-    if (found == tensors.end()) throw BadInput(prefix + "tensor '" + name + "' is missing");
-    if (found->shape != part.shape) {
-      throw BadInput(prefix + "tensor '" + name + "' has shape " + shape_text(found->shape) +
-                     ", expected " + shape_text(part.shape));
-    }
-    if (static_cast<std::int64_t>(found->data.size()) != part.count()) {
-      throw BadInput(prefix + "tensor '" + name + "' has " + std::to_string(found->data.size()) +
-                     " values, expected " + std::to_string(part.count()));
-    }
-    flat.insert(flat.end(), found->data.begin(), found->data.end());
+    const NamedTensor& found = find_tensor(tensors, name, part.shape, prefix);
+    flat.insert(flat.end(), found.data.begin(), found.data.end());
   }
   for (const NamedTensor& tensor : tensors) {
     const bool known = std::any_of(parts.begin(), parts.end(), [&](const Part& part) {

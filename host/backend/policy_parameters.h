@@ -55,6 +55,11 @@ struct PolicyShape {
                              const std::string& suffix = "", const std::string& where = "") const;
 };
 
+/// The tensor of that name. Errors: BadInput after `prefix` if it is missing, has another shape or
+/// not as many values as its shape says.
+const NamedTensor& find_tensor(const std::vector<NamedTensor>& tensors, const std::string& name,
+                               const std::vector<std::int64_t>& shape, const std::string& prefix);
+
 /// What the tensors of a policy say of its network, whatever its environment is.
 struct NetworkSize {
   PolicyKind kind = PolicyKind::kMlp;

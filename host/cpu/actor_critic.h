@@ -22,8 +22,6 @@ class CpuActorCritic final : public CpuBackend {
   std::vector<UpdateResult> updates(std::uint32_t epoch, std::span<const double> lr) override;
   void rollout(std::uint32_t epoch) override;
   void credit() override;
-  const ActorCriticArgs<float>& weighed() const { return args_; }
-  const Minibatches& minibatches() const { return minibatches_; }
 
  private:
   /// What an update tells, summed over its passes.

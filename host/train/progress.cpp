@@ -1,7 +1,6 @@
 // Between a running training and its checkpoint.
 #include "host/train/progress.h"
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -54,15 +53,8 @@ std::vector<NamedTensor> environment_tensors(const EnvironmentStates& states) {
 EnvironmentStates environment_states(const std::vector<NamedTensor>& tensors,
                                      const Config& config) {
   const EnvironmentFacts& facts = *find_environment(config.env).facts;
-  const auto find = [&](const char* name, std::vector<std::int64_t> shape) {
-    const auto found = std::find_if(tensors.begin(), tensors.end(),
-                                    [&](const NamedTensor& tensor) { return tensor.name == name; });
-    if (found == tensors.end()) throw BadInput("tensor '" + std::string(name) + "' is missing");
-    if (found->shape != shape) {
-      throw BadInput("tensor '" + std::string(name) + "' has shape " + shape_text(found->shape) +
-                     ", expected " + shape_text(shape));
-    }
-    return found->data;
+  const auto find = [&](const char* name, const std::vector<std::int64_t>& shape) {
+    return find_tensor(tensors, name, shape, "").data;
   };
   EnvironmentStates states;
   states.state = find(kState, {config.envs, facts.state_size});
