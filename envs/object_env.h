@@ -27,7 +27,7 @@ concept ObjectEnv = requires(typename E::template State<I> state, typename Lanes
   { E::kName } -> std::convertible_to<const char*>;
   { E::kSummary } -> std::convertible_to<const char*>;
   requires E::kSide >= 1 && E::kPixels == E::kSide* E::kSide;  // pixel = row * side + column
-  requires E::kRows >= 2 && E::kRows <= 65536;                 // of the table; row 0 is nothing
+  requires E::kRows >= 2 && E::kRows <= 32768;                 // of the table; row 0 is nothing
   // the first objects' rows are these first ones: few that many steps show, for a fast memory
   requires E::kNearObjects <= E::kObjects;
   requires E::kNearRows <= E::kRows;

@@ -3,6 +3,7 @@
 #include "host/backend/threads.h"
 #include "host/cpu/actor_critic.h"
 #include "host/cpu/number_backend.h"
+#include "host/cpu/table_actor_critic.h"
 #include "host/cpu/table_backend.h"
 #include "host/engine_impl.h"
 
@@ -16,6 +17,9 @@ std::unique_ptr<Backend> make_backend(const Config& config, const EnvironmentEnt
   CpuTuning tuning;
   tuning.isa = choose_isa();
   tuning.threads = thread_count(config.threads);
+  if (environment.has_objects() && config.critic != Critic::kNone) {
+    return std::make_unique<TableActorCritic>(config, environment, tuning);
+  }
   if (environment.has_objects()) {
     return std::make_unique<TableBackend>(config, environment, tuning);
   }

@@ -40,6 +40,7 @@ struct AdvantageArgs {
   std::int64_t num_envs;
   Record<Real> record;
   Real gamma, lambda;
+  bool reset_at_points;  // a reward other than 0 counts as an end
 };
 /// Largest magnitudes of a rollout.
 struct AdvantageRange {

@@ -48,7 +48,9 @@ struct TableFacts {
 struct EnvironmentFacts {
   const char* name;
   const char* summary;
-  int state_size, observation_size, num_actions, max_episode_steps, min_episode_steps;
+  int state_size;
+  int carried_size;  // numbers of an environment whose episode goes on from update to update
+  int observation_size, num_actions, max_episode_steps, min_episode_steps;
   bool constant_reward;
   float max_abs_reward;
   const float* observation_limit;  // [O]

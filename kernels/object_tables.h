@@ -34,10 +34,11 @@ inline constexpr int kMaxObjects = 4;   // k
 inline constexpr int kPixelChains = 4;  // of a sum over pixels: pixel p in chain p mod 4
 
 struct TableShape {
-  std::int32_t pixels;   // P
-  std::int32_t rows;     // R; row 0 lights nothing
-  std::int32_t objects;  // k
-  std::int32_t hidden;   // H
+  std::int32_t pixels;       // P
+  std::int32_t rows;         // R; row 0 lights nothing
+  std::int32_t objects;      // k
+  std::int32_t hidden;       // H
+  std::int32_t outputs = 1;  // Y: the logit, and with a critic the value behind it
 
   /// Units as stored: H rounded up to whole slices, the rest of them zero for ever.
   LS_HD constexpr int padded() const { return slices() * kSliceUnits; }
@@ -46,16 +47,23 @@ struct TableShape {
   LS_HD constexpr int words() const { return (padded() + 31) / 32; }
 };
 
-/// Parameters in their layout, padding included: (P + 1) Hp.
+/// Numbers of an environment whose episode goes on from rollout to rollout: those of its game, the
+/// action that the last frame executed, and the rows that it showed last.
+template <class E>
+LS_HD constexpr int table_carried() {
+  return E::kStateSize + 1 + E::kObjects;
+}
+
+/// Parameters in their layout, padding included: (P + Y) Hp.
 LS_HD constexpr std::int64_t table_numbers(const TableShape& shape) {
-  return (std::int64_t{shape.pixels} + 1) * shape.padded();
+  return (std::int64_t{shape.pixels} + shape.outputs) * shape.padded();
 }
 
 /// The network as the kernels read it. Hp = TableShape::padded().
 struct TableView {
   TableShape shape;
   const float* rows;    // [R][Hp]
-  const float* output;  // [Hp] w2
+  const float* output;  // [Y][Hp] w2
   float leak;           // slope of rho below 0; 0: ReLU
 };
 
@@ -66,12 +74,15 @@ struct TableLists {
 };
 
 /// What a rollout of a table policy records. `steps` holds logits, action_bits, terminated,
-/// truncated, advantage, valid and steps; its other arrays are null.
+/// truncated, advantage, valid and steps; with a critic value, next_value and reward too; its other
+/// arrays are null.
 struct TableRecord {
   Record<float> steps;
   std::int8_t* reward;           // [G][T][16]
   std::uint16_t* incoming;       // [G][T] bit = lane: the ball came toward the agent
   std::uint16_t* rows;           // [G][T][k][16]
+  std::uint16_t* rows_before;    // [G][k][16] of the step before the rollout; with a critic, which
+                                 // has none of those below
   std::uint32_t* active;         // [G][T][words][16] bit: h > 0
   std::int32_t* quantised;       // [G][T][16] g as an integer; 0 where e is; by weigh()
   std::int32_t* quantised_leak;  // [G][T][16] leak * g; null for ReLU
@@ -88,10 +99,11 @@ struct TableRolloutArgs {
   bool random_policy;  // uniformly random actions; the policy is not read
   GameOptions game;
   TableView policy;
-  TableRecord record;      // steps.groups = 0: nothing is recorded
-  float* score;            // [16 G] sum of rewards over finished episodes
-  std::int32_t* length;    // [16 G] steps of finished episodes
-  std::int32_t* episodes;  // [16 G] episodes finished
+  TableRecord record;              // steps.groups = 0: nothing is recorded
+  CarriedEpisodes<float> carried;  // with a critic alone; a state is table_carried() numbers
+  float* score;                    // [16 G] sum of rewards over finished episodes
+  std::int32_t* length;            // [16 G] steps of finished episodes
+  std::int32_t* episodes;          // [16 G] episodes finished
 };
 
 struct TableReturnArgs {
@@ -128,11 +140,12 @@ struct TableTouched {
 
 struct TableFinishArgs {
   TableView policy;
-  TableLists lit_by;     // of pixels: the rows that light them; untouched ones replaced by row 0
-  const float* weights;  // W1 [P][Hp]
-  double unit;           // 2^-k / episodes: what an integer 1 is worth
-  float* grad_weights;   // dW1 [P][Hp]
-  float* grad_output;    // dw2 [Hp]
+  TableLists lit_by;      // of pixels: the rows that light them; untouched ones replaced by row 0
+  const float* weights;   // W1 [P][Hp]
+  double unit;            // 2^-k / episodes: what an integer 1 is worth
+  float* grad_weights;    // dW1 [P][Hp]
+  float* grad_output;     // dw2 [Hp]; of sums that have no w2 in them
+  bool weighted = false;  // the sums have
 };
 
 /// From the rows that were hit to the lists finish() and clear() read.

@@ -26,6 +26,7 @@ TablePixels::TablePixels(const TableFacts& facts) {
 TableShape table_shape(const TableFacts& facts, const PolicyShape& policy) {
   TableShape shape = facts.shape;
   shape.hidden = policy.H;
+  shape.outputs = policy.critic == kNoCritic ? 1 : 2;
   return shape;
 }
 
@@ -44,14 +45,17 @@ void to_table_layout(const TableShape& shape, std::span<const float> flat, float
       std::fill(table + p * padded + H, table + (p + 1) * padded, 0.0f);
     }
   }
-  std::copy(output, output + H, table + P * padded);
-  std::fill(table + P * padded + H, table + (P + 1) * padded, 0.0f);
+  for (std::int64_t y = 0; y < shape.outputs; ++y) {
+    float* const to = table + (P + y) * padded;
+    std::copy(output + y * H, output + (y + 1) * H, to);
+    std::fill(to + H, to + padded, 0.0f);
+  }
 }
 
 std::vector<float> from_table_layout(const TableShape& shape, const float* table) {
   constexpr int kBlock = 16;
   const std::int64_t P = shape.pixels, H = shape.hidden, padded = shape.padded();
-  std::vector<float> flat(static_cast<std::size_t>(H * (P + 1)));
+  std::vector<float> flat(static_cast<std::size_t>(H * (P + shape.outputs)));
   for (std::int64_t first = 0; first < P; first += kBlock) {
     const std::int64_t end = std::min(first + kBlock, P);
     for (std::int64_t j = 0; j < H; ++j) {
@@ -60,7 +64,10 @@ std::vector<float> from_table_layout(const TableShape& shape, const float* table
       }
     }
   }
-  std::copy(table + P * padded, table + P * padded + H, flat.begin() + H * P);
+  for (std::int64_t y = 0; y < shape.outputs; ++y) {
+    const float* const from = table + (P + y) * padded;
+    std::copy(from, from + H, flat.begin() + H * (P + y));
+  }
   return flat;
 }
 

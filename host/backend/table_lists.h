@@ -25,8 +25,8 @@ struct TablePixels {
 /// The table a policy's network reads: the environment's, with its hidden units.
 TableShape table_shape(const TableFacts& facts, const PolicyShape& policy);
 
-/// From PolicyShape's flat layout to the kernels', W1 [P][Hp], then w2 [Hp], units beyond H 0; and
-/// back. Sizes must match.
+/// From PolicyShape's flat layout to the kernels', W1 [P][Hp], then w2 [Y][Hp], units beyond H 0;
+/// and back. Sizes must match, but that a critic's numbers may follow where the shape has none.
 void to_table_layout(const TableShape& shape, std::span<const float> flat, float* table);
 std::vector<float> from_table_layout(const TableShape& shape, const float* table);
 

@@ -26,8 +26,9 @@ bool records(const TableRecordShape& shape, RecordField field) {
       return shape.training && shape.marks;
     case RecordField::kValue:
     case RecordField::kNextValue:
-    case RecordField::kObs:
     case RecordField::kReward:
+      return shape.critic;
+    case RecordField::kObs:
     case RecordField::kAction:
       return false;
   }
@@ -44,15 +45,18 @@ void place_table_record(Arena& arena, const TableRecordShape& shape, TableRecord
         if (records(shape, field)) arena.place(place, count);  // else it may be the caller's
       },
       record.steps);
+  const auto of = [&](bool who, std::int64_t count) { return who ? count : 0; };
+  const bool critic = shape.critic, none = !critic;
   if (shape.training) {
-    arena.place(record.quantised, lanes);
-    arena.place(record.quantised_leak, shape.leaky ? lanes : 0);
-    arena.place(record.used, shape.marks ? record.steps.groups * kGroup : 0);
+    arena.place(record.quantised, of(none, lanes));
+    arena.place(record.quantised_leak, of(none && shape.leaky, lanes));
+    arena.place(record.used, of(none && shape.marks, record.steps.groups * kGroup));
+    arena.place(record.rows_before, of(critic, record.steps.groups * kGroup * shape.table.objects));
   }
   arena.place(record.reward, lanes);
-  arena.place(record.incoming, words);
+  arena.place(record.incoming, of(none, words));
   arena.place(record.rows, lanes * shape.table.objects);
-  arena.place(record.active, lanes * shape.table.words());
+  arena.place(record.active, of(none, lanes * shape.table.words()));
 }
 
 }  // namespace lockstep

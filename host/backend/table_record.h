@@ -15,6 +15,7 @@ struct TableRecordShape {
   bool training = false;  // advantages and integers
   bool leaky = false;     // in training: a second integer
   bool marks = false;     // in training: which steps count, as bits
+  bool critic = false;    // in training: what a critic needs instead of activity and integers
 };
 
 /// Groups and T of the shape; no field yet.

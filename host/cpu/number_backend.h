@@ -14,6 +14,9 @@ namespace lockstep {
 
 class CpuBackend : public CpuUpdates {
  public:
+  /// Of 16 environments: some half a millisecond of a network's forward and backward.
+  static constexpr std::int64_t kStepsWorthAThread = 256;
+
   CpuBackend(const Config& config, const EnvironmentEntry& environment, const CpuTuning& tuning);
 
   void upload(const TrainingState& state) override;
@@ -25,13 +28,13 @@ class CpuBackend : public CpuUpdates {
   void rollout(std::uint32_t epoch) override;
   std::span<const float> gradient_view() const override { return gradient_; }
   const Record<float>& record() const { return buffers_.record(); }
+  const Record<float>& steps() const override { return record(); }
   /// The scales the last gradient was quantised with.
   std::span<const float> gradient_scales() const;
 
  protected:
   CpuBackend(const Config& config, const EnvironmentEntry& environment, const CpuTuning& tuning,
              const Learner& learner);
-  const Record<float>& steps() const override { return record(); }
   void tell_episodes(UpdateResult& result) const override;
   void returns(std::int64_t group, std::int64_t* time_sum, ReturnSums& sums) override;
   void baseline(const BaselineArgs<float>& args, std::int64_t group, ReturnSums& sums) override;
@@ -62,7 +65,6 @@ class CpuBackend : public CpuUpdates {
   TrainingState state_;       // but for what runs from update to update
 
   RolloutBuffers buffers_;
-  RandomStream stream_{};
   std::vector<Buffer<std::int32_t>> lanes_;  // per thread
   std::vector<Buffer<std::int64_t>> partials_;
   std::vector<Buffer<std::uint32_t>> kept_bits_;

@@ -12,7 +12,11 @@ namespace lockstep {
 
 TableBackend::TableBackend(const Config& config, const EnvironmentEntry& environment,
                            const CpuTuning& tuning)
-    : CpuUpdates(config, environment, tuning, /*grain=*/1),
+    : TableBackend(config, environment, tuning, reinforce()) {}
+
+TableBackend::TableBackend(const Config& config, const EnvironmentEntry& environment,
+                           const CpuTuning& tuning, const Learner& learner)
+    : CpuUpdates(config, environment, tuning, /*grain=*/1, learner),
       ops_(&table_operations_for(environment, tuning.isa)),
       table_(table_shape(*environment.facts->tables, shape_)),
       leak_(config.activation == Activation::kLeakyRelu ? kLeak : 0.0f),
@@ -20,7 +24,7 @@ TableBackend::TableBackend(const Config& config, const EnvironmentEntry& environ
       game_(game_options(config, environment, config.noops)) {
   for (int i = 0; i < tuning_.threads; ++i) {
     phi_.emplace_back(std::int64_t{kGroup} * table_.padded());
-    part_.emplace_back(std::int64_t{kGroup} * kTableParts).zero();
+    part_.emplace_back(std::int64_t{table_.outputs} * kGroup * kTableParts).zero();
     active_.emplace_back(std::int64_t{kGroup} * table_.words());
   }
 }
@@ -66,15 +70,19 @@ TrainingState TableBackend::download() const {
 
 void TableBackend::run_rollout(const TableRolloutArgs& args) {
   parallel_for(ops_->tasks(args), tuning_.threads, [&](std::int64_t task, int thread) {
-    const auto i = static_cast<std::size_t>(thread);
-    ops_->play(args, task, {phi_[i].data(), part_[i].data(), active_[i].data()});
+    ops_->play(args, task, scratch_of(static_cast<std::size_t>(thread)));
   });
 }
 
-void TableBackend::rollout(std::uint32_t epoch) {
+cpu::TableScratch TableBackend::scratch_of(std::size_t thread) {
+  return {phi_[thread].data(), part_[thread].data(), active_[thread].data()};
+}
+
+TableRolloutArgs TableBackend::training_rollout(std::uint32_t epoch) {
   allocate_training();
+  stream_ = {config_.seed, epoch};
   TableRolloutArgs args{};
-  args.stream = {config_.seed, epoch};
+  args.stream = stream_;
   args.num_envs = config_.envs;
   args.T = record_.steps.T;
   args.episodic = config_.horizon == 0;
@@ -83,41 +91,47 @@ void TableBackend::rollout(std::uint32_t epoch) {
   args.policy = view(network_);
   args.record = record_;
   outcome_.receive(args);
-  run_rollout(args);
+  return args;
 }
 
-void TableBackend::tell_episodes(UpdateResult& result) const {
+void TableBackend::rollout(std::uint32_t epoch) { run_rollout(training_rollout(epoch)); }
+
+void TableBackend::tell_episodes(UpdateResult& result) const { list_episodes({}, result); }
+
+void TableBackend::list_episodes(const EnvironmentStates& before, UpdateResult& result) const {
   const auto* reward = record_.reward;
   collect_episodes(
       config_, outcome_, record_.steps,
-      [reward](std::int64_t i) { return static_cast<float>(reward[i]); }, result);
+      [reward](std::int64_t i) { return static_cast<float>(reward[i]); }, result, before);
 }
 
 PlayResult TableBackend::play(const std::vector<float>& parameters, const PlayRequest& request,
                               Record<float>* record) {
   if (request.dense) {
     CpuDense device(*environment_, tuning_);
-    device.set_layers(dense_layers(shape_, parameters, config_.activation));
+    device.set_layers(dense_layers(shape_.actor(), parameters, config_.activation));
     return play_dense(device, request, shape_.O, shape_.A, record);
   }
+  const TableShape shape = table_shape(*environment_->facts->tables, shape_.actor());
   if (!request.random_policy) {
-    if (played_.numbers.size() == 0) played_ = Network(table_);
-    to_table_layout(table_, parameters, played_.numbers.data());
+    if (played_.numbers.size() == 0) played_ = Network(shape);
+    to_table_layout(shape, parameters, played_.numbers.data());
     build(played_);
   }
   Outcome outcome(request.num_envs);
   TableRolloutArgs args = table_rollout_args(request);
   args.policy = view(played_);
+  args.policy.shape = shape;
   outcome.receive(args);
   Buffer<std::byte> memory;
-  const TableRecordShape shape{.num_envs = request.num_envs, .T = request.T, .table = table_};
+  const TableRecordShape wanted{.num_envs = request.num_envs, .T = request.T, .table = shape};
   if (record != nullptr) {
-    args.record = empty_table_record(shape);
+    args.record = empty_table_record(wanted);
     args.record.steps = *record;
     memory = Buffer<std::byte>(
-        arena_bytes([&](Arena& arena) { place_table_record(arena, shape, args.record); }));
+        arena_bytes([&](Arena& arena) { place_table_record(arena, wanted, args.record); }));
     Arena arena(memory.data());
-    place_table_record(arena, shape, args.record);
+    place_table_record(arena, wanted, args.record);
   }
   const auto start = std::chrono::steady_clock::now();
   run_rollout(args);

@@ -15,6 +15,9 @@ namespace lockstep {
 
 class TableBackend : public CpuUpdates {
  public:
+  /// Of 16 games: some 100 us of a network's forward.
+  static constexpr std::int64_t kStepsWorthAThread = 16;
+
   TableBackend(const Config& config, const EnvironmentEntry& environment, const CpuTuning& tuning);
 
   void upload(const TrainingState& state) override;
@@ -27,8 +30,12 @@ class TableBackend : public CpuUpdates {
   /// dW1 [P][Hp], then dw2 [Hp].
   std::span<const float> gradient_view() const override;
   const TableRecord& record() const { return record_; }
+  const Record<float>& steps() const override { return record_.steps; }
 
- private:
+ protected:
+  TableBackend(const Config& config, const EnvironmentEntry& environment, const CpuTuning& tuning,
+               const Learner& learner);
+
   /// Weights and the table made of them.
   struct Network {
     Network() = default;
@@ -40,14 +47,22 @@ class TableBackend : public CpuUpdates {
   };
   TableView view(const Network& network) const;
   void build(Network& network);
+  /// What an update plays, with the policy and the record of now.
+  TableRolloutArgs training_rollout(std::uint32_t epoch);
   void run_rollout(const TableRolloutArgs& args);
-  void allocate_training();
+  virtual void allocate_training();
+  cpu::TableScratch scratch_of(std::size_t thread);
 
-  const Record<float>& steps() const override { return record_.steps; }
   void tell_episodes(UpdateResult& result) const override;
+  /// Episodes that ended in the rollout, and what their environments had done before it.
+  void list_episodes(const EnvironmentStates& before, UpdateResult& result) const;
   void returns(std::int64_t group, std::int64_t* time_sum, ReturnSums& sums) override;
   void baseline(const BaselineArgs<float>& args, std::int64_t group, ReturnSums& sums) override;
   void weigh(int bits_dropped) override;
+  /// From the rows that the threads have hit to what clear_slice() and finish_args() go by.
+  void touch_rows();
+  void clear_slice(int thread);
+  TableFinishArgs finish_args(double unit);
   std::int64_t parts() const override { return table_.slices(); }
   void accumulate(std::int64_t slice, int thread) override;
   void reduce(std::int64_t slice, int thread) override;

@@ -19,7 +19,8 @@ void TableBackend::allocate_training() {
                                .steps = true,
                                .training = true,
                                .leaky = leak_ != 0,
-                               .marks = true};
+                               .marks = true,
+                               .critic = shape_.critic != kNoCritic};
   TableRecord record = empty_table_record(shape);
   // untouched pages cost nothing, so the longest episodes are no reason to refuse
   arena_ = Buffer<std::byte>(
@@ -68,17 +69,38 @@ void TableBackend::weigh(int bits_dropped) {
     total_.loss += part.loss;
     total_.entropy += part.entropy;
     total_.saturated |= part.saturated;
-    for (int row = 0; row < table_.rows; ++row) hit_[0][row] |= part.hit[row];
   }
   saturated_ = total_.saturated;
-  if (saturated_) return;
+  if (!saturated_) touch_rows();
+}
+
+void TableBackend::touch_rows() {
+  for (std::size_t i = 1; i < hit_.size(); ++i) {
+    for (int row = 0; row < table_.rows; ++row) hit_[0][row] |= hit_[i][row];
+  }
   touched_count_ =
       table_touched(table_, hit_[0].data(), pixels_.lit_by(), lit_now_.data(), touched_.data());
 }
 
+void TableBackend::clear_slice(int thread) {
+  ops_->clear({touched_count_, touched_.data()},
+              slice_sums_[static_cast<std::size_t>(thread)].data());
+}
+
+TableFinishArgs TableBackend::finish_args(double unit) {
+  TableFinishArgs args{};
+  args.policy = view(network_);
+  args.lit_by = {pixels_.lit_start.data(), lit_now_.data()};
+  args.weights = network_.numbers.data();
+  args.unit = unit;
+  args.grad_weights = gradient_.data();
+  args.grad_output = gradient_.data() + std::int64_t{table_.pixels} * table_.padded();
+  return args;
+}
+
 void TableBackend::accumulate(std::int64_t slice, int thread) {
   std::int64_t* sums = slice_sums_[static_cast<std::size_t>(thread)].data();
-  ops_->clear({touched_count_, touched_.data()}, sums);
+  clear_slice(thread);
   for (std::int64_t group = 0; group < record_.steps.groups; ++group) {
     ops_->accumulate(gradient_args_, static_cast<int>(slice), group, sums);
   }
@@ -88,13 +110,7 @@ void TableBackend::accumulate(std::int64_t slice, int thread) {
 void TableBackend::reduce(std::int64_t, int) {}
 
 void TableBackend::finish(std::int64_t slice, int thread) {
-  TableFinishArgs args{};
-  args.policy = view(network_);
-  args.lit_by = {pixels_.lit_start.data(), lit_now_.data()};
-  args.weights = network_.numbers.data();
-  args.unit = table_unit(gradient_args_.scale, batch_.episodes);
-  args.grad_weights = gradient_.data();
-  args.grad_output = gradient_.data() + std::int64_t{table_.pixels} * table_.padded();
+  const TableFinishArgs args = finish_args(table_unit(gradient_args_.scale, batch_.episodes));
   ops_->finish(args, static_cast<int>(slice), slice_sums_[static_cast<std::size_t>(thread)].data());
 }
 
@@ -133,15 +149,8 @@ std::uint32_t TableBackend::largest(std::span<const float> numbers) const {
 
 std::uint32_t TableBackend::optimize(const OptimizerArgs& args, std::int64_t first,
                                      std::int64_t count) {
-  float* const parameters = network_.numbers.data() + first;
-  float* const m = first_moment_.data() + first;
-  float* const v = second_moment_.data() + first;
-  ops_->optimize(args, count, gradient_.data() + first, parameters, m, v);
-  std::uint32_t most = 0;
-  for (const float* numbers : {parameters, m, v}) {
-    most = std::max(most, ops_->largest(count, numbers));
-  }
-  return most;
+  return ops_->optimize(args, count, gradient_.data() + first, network_.numbers.data() + first,
+                        first_moment_.data() + first, second_moment_.data() + first);
 }
 
 }  // namespace lockstep

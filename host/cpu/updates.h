@@ -40,6 +40,8 @@ class CpuUpdates : public Backend {
   void take_step(double lr, double grad_norm);
 
   virtual std::span<const float> gradient_view() const = 0;
+  /// What the last rollout recorded, by step.
+  virtual const Record<float>& steps() const = 0;
   const PolicyShape& shape() const { return shape_; }
   Moments advantage_moments() const { return moments_; }
 
@@ -89,7 +91,6 @@ class CpuUpdates : public Backend {
 
   // The stages. A backend splits its sums into parts, which are accumulated, reduced and finished
   // one by one, each by one thread, so that the sums of a part are finished while a cache has them.
-  virtual const Record<float>& steps() const = 0;
   virtual void tell_episodes(UpdateResult& result) const = 0;
   /// Returns of a group, and where asked for their sums by step.
   virtual void returns(std::int64_t group, std::int64_t* time_sum, ReturnSums& sums) = 0;
@@ -119,6 +120,7 @@ class CpuUpdates : public Backend {
   CpuTuning tuning_;
   PolicyShape shape_;
   UpdatePlan plan_;
+  RandomStream stream_{};  // of the update under way
   Outcome outcome_;
   RunningState running_;
   Batch batch_;

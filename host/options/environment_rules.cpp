@@ -26,9 +26,7 @@ void validate_game(const Config& c) {
   const auto need = [&](bool has, const std::string& given, const char* instead) {
     require(has, given + " is not offered by the pictures of " + c.env + "; use " + instead);
   };
-  need(c.algorithm == Algorithm::kReinforce,
-       "--algorithm: " + option_text(c, *find_option("algorithm")), "reinforce");
-  need(c.critic == Critic::kNone, "--critic: " + option_text(c, *find_option("critic")), "none");
+  need(c.critic != Critic::kSeparate, "--critic: separate", "shared");
   need(c.policy == PolicyKind::kMlp, "--policy: linear", "mlp");
   need(c.hidden <= kMaxTableHidden, "--hidden: " + std::to_string(c.hidden), "1 to 1024 units");
   need(c.dropout == 0, "--dropout: " + format_real(c.dropout), "0");

@@ -56,7 +56,7 @@ void validate_actor_critic(const Config& c) {
        "leaves nothing to learn advantages from; use shared or separate");
   rule(c.horizon >= 1, c, "horizon",
        "would learn from whole episodes; give the steps of an update, from 1 on");
-  rule(c.returns == ReturnKind::kStepwise, c, "returns",
+  rule(c.returns != ReturnKind::kFull, c, "returns",
        "has no meaning, for the critic says what follows a step; use stepwise");
   rule(c.baseline == Baseline::kNone, c, "baseline",
        "has no meaning, for the critic is the baseline; use none");

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "host/errors.h"
 #include "host/text.h"
@@ -49,26 +50,56 @@ std::vector<NamedTensor> environment_tensors(const EnvironmentStates& states) {
   return tensors;
 }
 
+/// Numbers of a tensor: finite, and of a game integers in [least, most].
+/// Errors: BadInput
+void require_numbers_of(const char* tensor, std::span<const float> numbers, bool game, float least,
+                        float most) {
+  for (const float number : numbers) {
+    const bool fits = game ? number >= least && number <= most && number == std::floor(number)
+                           : std::isfinite(number);
+    if (fits) continue;
+    const auto text = [](float value) { return format_real(static_cast<double>(value)); };
+    throw BadInput("tensor '" + std::string(tensor) + "' has " + text(number) +
+                   (game ? ", not an integer in [" + text(least) + ", " + text(most) + "]"
+                         : ", not a finite number"));
+  }
+}
+
+/// States of environments [N, S]; those of a game fit 16 bits and end with rows of its table. Which
+/// of them play can reach is not known here.
+void require_states(const std::vector<float>& states, const EnvironmentFacts& facts) {
+  const auto S = static_cast<std::size_t>(facts.carried_size);
+  const TableFacts* tables = facts.tables;
+  const std::size_t rows = tables == nullptr ? 0 : static_cast<std::size_t>(tables->shape.objects);
+  for (std::size_t i = 0; i < states.size(); i += S) {
+    const std::span<const float> of_one = std::span(states).subspan(i, S);
+    require_numbers_of(kState, of_one.first(S - rows), tables != nullptr, -32768, 32767);
+    if (tables == nullptr) continue;
+    require_numbers_of(kState, of_one.last(rows), true, 0,
+                       static_cast<float>(tables->shape.rows - 1));
+  }
+}
+
 /// Inverse. Errors: BadInput naming the tensor that is missing or does not fit.
 EnvironmentStates environment_states(const std::vector<NamedTensor>& tensors,
                                      const Config& config) {
-  const EnvironmentFacts& facts = *find_environment(config.env).facts;
+  const EnvironmentEntry& environment = find_environment(config.env);
+  const EnvironmentFacts& facts = *environment.facts;
+  const std::int32_t limit =
+      episode_limit(game_options(config, environment, config.noops), environment);
   const auto find = [&](const char* name, const std::vector<std::int64_t>& shape) {
     return find_tensor(tensors, name, shape, "").data;
   };
   EnvironmentStates states;
-  states.state = find(kState, {config.envs, facts.state_size});
-  for (const float steps : find(kSteps, {config.envs})) {
-    const bool counts = steps >= 0 && steps < static_cast<float>(facts.max_episode_steps) &&
-                        steps == std::floor(steps);
-    if (!counts) {
-      throw BadInput("tensor '" + std::string(kSteps) + "' has " +
-                     format_real(static_cast<double>(steps)) + ", not a count in [0, " +
-                     std::to_string(facts.max_episode_steps - 1) + "]");
-    }
-    states.steps.push_back(static_cast<std::int32_t>(steps));
+  states.state = find(kState, {config.envs, facts.carried_size});
+  require_states(states.state, facts);
+  const std::vector<float> steps = find(kSteps, {config.envs});
+  require_numbers_of(kSteps, steps, true, 0, static_cast<float>(limit - 1));
+  states.steps.assign(steps.begin(), steps.end());
+  if (!facts.constant_reward) {
+    states.score = find(kScore, {config.envs});
+    require_numbers_of(kScore, states.score, facts.tables != nullptr, -0x1p24f, 0x1p24f);
   }
-  if (!facts.constant_reward) states.score = find(kScore, {config.envs});
   return states;
 }
 

@@ -1,76 +1,12 @@
-// Learning with a critic on the CPU, by groups of 16 environments: advantages, the gradient of
-// every output of a minibatch's steps, and their sums. The network is evaluated anew for every step
-// of the optimiser; observations come from the record. Compiled once per instruction set.
+// Learning with a critic on the CPU, by tiles of 16 environments: the gradient of every output of a
+// minibatch's steps, and their sums. The network is evaluated anew for every step of the optimiser;
+// observations come from the record. Compiled once per instruction set.
 #pragma once
 
-#include "kernels/actor_critic_step.h"
-#include "kernels/advantage_step.h"
+#include "kernels/cpu/advantages.h"
 #include "kernels/cpu/gradient.h"
 
 namespace lockstep::cpu {
-
-/// Advantages of one group, into record.advantage, and record.valid: every step of its
-/// environments.
-///
-/// Shapes:   reads reward, value, next_value, terminated, truncated [T] of the group
-/// Result:   bitwise, AdvantageScan. `largest`: of |A|, |A + V|, raised; false where one of them is
-///           not finite.
-template <class F>
-bool advantages_group(const AdvantageArgs<typename Lanes<F>::Scalar>& args, std::int64_t group,
-                      AdvantageRange& range) {
-  using M = typename Lanes<F>::M;
-  using Real = typename Lanes<F>::Scalar;
-  constexpr int W = Lanes<F>::W;
-  const auto& record = args.record;
-  const int T = record.T;
-  const std::int64_t left = args.num_envs - group * kGroup;
-  const std::uint32_t used = left >= kGroup ? 0xffffu : (1u << left) - 1u;
-  for (int t = 0; t < T; ++t) {
-    record.valid[group * T + t] = static_cast<std::uint16_t>(used);
-  }
-  const Real gamma_lambda = args.gamma * args.lambda;
-  bool finite = true;
-  for (int lane = 0; lane < kGroup; lane += W) {
-    const PackCursor<F> pack{record, group, lane};
-    const M counts = Lanes<F>::mask(used >> lane);
-    AdvantageScan<F> scan;
-    F largest[2] = {F(0), F(0)};
-    M wrong = Lanes<F>::mask(0);
-    for (int t = T - 1; t >= 0; --t) {
-      const M last = Lanes<F>::mask(t == T - 1 ? ~0u : 0u);
-      const F value = Lanes<F>::load(record.value + pack.at(t));
-      scan.step(pack.bits(record.terminated, t), pack.bits(record.truncated, t), last,
-                pack.reward(t), value, Lanes<F>::load(record.next_value + pack.at(t)), args.gamma,
-                gamma_lambda);
-      store(record.advantage + pack.at(t), scan.advantage);
-      const F sizes[2] = {abs(scan.advantage), abs(scan.advantage + value)};
-      for (int i = 0; i < 2; ++i) {
-        wrong = wrong | (counts & !(sizes[i] <= F(kLargestNumber)));
-        largest[i] = select(counts, max(sizes[i], largest[i]), largest[i]);
-      }
-    }
-    finite &= !any(wrong);
-    for (int i = 0; i < 2; ++i) {
-      float& most = i == 0 ? range.advantage : range.target;
-      most = max(static_cast<float>(largest_lane(largest[i])), most);
-    }
-  }
-  return finite;
-}
-
-/// Sums of the advantages, or of the returns A + V, of the valid steps of a tile.
-template <class F>
-void moments_tile(const MomentArgs<typename Lanes<F>::Scalar>& args, const Tile16& tile,
-                  ReturnSums& sums) {
-  for (int lane = 0; lane < kGroup; lane += Lanes<F>::W) {
-    const PackCursor<F> pack{args.record, tile.group, lane};
-    for (int t = tile.begin; t < tile.end; ++t) {
-      F value = Lanes<F>::load(args.record.advantage + pack.at(t));
-      if (args.of_returns) value = value + Lanes<F>::load(args.record.value + pack.at(t));
-      add_to_sums(sums, value, args.scale, pack.bits(args.record.valid, t));
-    }
-  }
-}
 
 /// Evaluates the network on the steps of a tile and weighs them: rows of args.weighed.
 ///
@@ -82,13 +18,10 @@ void weigh_tile(const ActorCriticArgs<typename Lanes<F>::Scalar>& args, const Ti
   constexpr int W = Lanes<F>::W;
   constexpr int O = E::kObservationSize;
   constexpr int Z = logits_of(E::kNumActions);
-  constexpr int R = weighed_rows(Z);
   constexpr int kTogether = 4;  // steps: a weight is loaded once for them
   const auto& record = args.record;
   for (int lane = 0; lane < kGroup; lane += W) {
-    F largest[R];
-    for (F& row : largest) row = F(0);
-    M wrong = Lanes<F>::mask(0);
+    WeighedRange<F, Z> range;
     for (int t0 = tile.begin; t0 < tile.end; t0 += kTogether) {
       F obs[kTogether][O], outputs[kTogether][Z + 1];
       const auto step_of = [&](int v) {  // the last one again where there are fewer
@@ -105,19 +38,10 @@ void weigh_tile(const ActorCriticArgs<typename Lanes<F>::Scalar>& args, const Ti
             weigh_step<F, Z>(args, outputs[v], old_logits, Lanes<F>::load(record.value + at),
                              Lanes<F>::load(record.advantage + at),
                              recorded_action<E, F>(record, tile.group, lane, t0 + v));
-        for (int r = 0; r < R; ++r) {
-          const F row = select(valid, weighed.row[r], F(0));
-          wrong = wrong | !(abs(row) <= F(kLargestNumber));
-          largest[r] = max(abs(row), largest[r]);
-          store(args.weighed + (step * R + r) * kGroup + lane, row);
-        }
-        sums.clipped += __builtin_popcount(mask_bits(weighed.clipped & valid));
+        range.take(args, step, lane, valid, weighed);
       }
     }
-    for (int r = 0; r < R; ++r) {
-      sums.largest[r] = max(static_cast<float>(largest_lane(largest[r])), sums.largest[r]);
-    }
-    sums.finite &= !any(wrong);
+    range.add_to(sums);
   }
 }
 

@@ -87,6 +87,7 @@ struct ReplayBatch {
       Type::kName,                                                                    \
       Type::kSummary,                                                                 \
       Type::kStateSize,                                                               \
+      Type::kStateSize,                                                               \
       Type::kObservationSize,                                                         \
       Type::kNumActions,                                                              \
       Type::kMaxEpisodeSteps,                                                         \

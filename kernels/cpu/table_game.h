@@ -35,6 +35,22 @@ class TableScores {
   explicit LS_HD TableScores(int max_steps) : max_steps_(max_steps) {
     for (int p = 0; p < kPacks; ++p) fresh_[p] = I(0);
   }
+  /// The running episodes of environments from `first` on began before step 0.
+  LS_HD void resume(const CarriedEpisodes<float>& carried, std::int64_t first) {
+    for (int i = 0; i < kLanes; ++i) {
+      running_[i] = static_cast<std::int32_t>(carried.score[first + i]);
+      first_[i] = -carried.steps[first + i];
+      oldest_ = min(first_[i], oldest_);
+    }
+  }
+  /// Of the running episodes, before step t.
+  LS_HD void save(const CarriedEpisodes<float>& carried, std::int64_t first, int t) {
+    settle();
+    for (int i = 0; i < kLanes; ++i) {
+      carried.score[first + i] = static_cast<float>(running_[i]);
+      carried.steps[first + i] = t - first_[i];
+    }
+  }
   /// Takes in the rewards of step t.
   LS_HD void add(const I (&reward)[kPacks], int t) {
     for (int p = 0; p < kPacks; ++p) fresh_[p] = fresh_[p] + reward[p];
@@ -119,13 +135,48 @@ class TableGame {
   LS_HD U env(int pack) const {
     return U(first_env_ + static_cast<std::uint32_t>(pack * Lanes<F>::W)) + Lanes<F>::numbers();
   }
+  /// Goes on from where save() left off.
+  ///
+  /// Shapes: state [kCarried][16] of a group
+  static constexpr int kCarried = E::kStateSize + 1;
+  LS_HD void resume(const float* state) {
+    for (int p = 0; p < kPacks; ++p) {
+      const auto number = [&](int s) {
+        alignas(64) std::int16_t lanes[W];
+        for (int i = 0; i < W; ++i) {
+          lanes[i] = static_cast<std::int16_t>(state[s * kLanes + p * W + i]);
+        }
+        return Lanes<I>::load(lanes);
+      };
+      I saved[E::kStateSize];
+      for (int s = 0; s < E::kStateSize; ++s) saved[s] = number(s);
+      state_[p] = E::template restore<I>(saved);
+      executed_[p] = number(E::kStateSize);
+    }
+  }
+  LS_HD void save(float* state) const {
+    for (int p = 0; p < kPacks; ++p) {
+      const auto keep_number = [&](int s, I value) {
+        alignas(64) std::int16_t lanes[W];
+        store(lanes, value);
+        for (int i = 0; i < W; ++i) state[s * kLanes + p * W + i] = static_cast<float>(lanes[i]);
+      };
+      I saved[E::kStateSize];
+      E::template save<I>(state_[p], saved);
+      for (int s = 0; s < E::kStateSize; ++s) keep_number(s, saved[s]);
+      keep_number(E::kStateSize, executed_[p]);
+    }
+  }
   /// What the states show.
   LS_HD void look() {
     incoming = 0;
     for (int p = 0; p < kPacks; ++p) {
       I id[k];
       E::rows(state_[p], id);
-      for (int i = 0; i < k; ++i) store(row[i] + p * W, id[i]);
+      for (int i = 0; i < k; ++i) {
+        // whatever numbers a file had for a game: within the table
+        store(row[i] + p * W, min(max(id[i], I(0)), I(E::kRows - 1)));
+      }
       incoming |= mask_bits(E::incoming(state_[p])) << (p * W);
     }
   }

@@ -90,10 +90,12 @@ void table_accumulate_group(const TableGradientArgs& args, int slice, std::int64
 /// From the sums of a slice to the gradient of its weights.
 ///
 /// Shapes: sums [R][kSliceUnits]; grad_weights [P][Hp] and grad_output [Hp]: the slice's columns
-/// out Result: bitwise. S is summed in integers; dW1 = S * (w2 * unit) in double, rounded once;
-///         dw2 = unit * sum_p W1[p] S[p] in double, pixels p in four fma chains p mod 4, ascending,
-///         joined as (0 + 1) + (2 + 3). Steps of a batch: at most kMaxTableSteps.
-template <class F>
+///         out
+/// Result: bitwise. S is summed in integers; dW1 = S * (w2 * unit) in double, rounded once; dw2 =
+///         unit * sum_p W1[p] S[p] in double, pixels p in four fma chains p mod 4, ascending,
+///         joined as (0 + 1) + (2 + 3). kWeighted: w2 is in S; dW1 = S * unit, and no dw2. Steps of
+///         a batch: at most kMaxTableSteps.
+template <class F, bool kWeighted>
 void table_finish_slice(const TableFinishArgs& args, int slice, const std::int64_t* sums) {
   using L = TableLanes<F>;
   using D = typename L::D;
@@ -106,13 +108,13 @@ void table_finish_slice(const TableFinishArgs& args, int slice, const std::int64
   D factor[kVectors], chain[kPixelChains][kVectors];
   for (int v = 0; v < kVectors; ++v) {
     const float* output = args.policy.output + column + v * Lanes<F>::W;
-    factor[v] = L::widen(Lanes<F>::load(output)) * D(args.unit);
+    factor[v] = kWeighted ? D(args.unit) : L::widen(Lanes<F>::load(output)) * D(args.unit);
     for (int c = 0; c < kPixelChains; ++c) chain[c][v] = D(0);
   }
   const auto pixel_of = [&](int pixel, D(&sum)[kVectors]) {
     const float* weight = args.weights + pixel * padded + column;
     float* grad = args.grad_weights + pixel * padded + column;
-    __builtin_prefetch(weight + kAhead * padded);
+    if (!kWeighted) __builtin_prefetch(weight + kAhead * padded);
     __builtin_prefetch(grad + kAhead * padded, 1);
     typename L::L total[kVectors];
     for (int v = 0; v < kVectors; ++v) total[v] = L::widen(typename Lanes<F>::I(0));
@@ -123,7 +125,9 @@ void table_finish_slice(const TableFinishArgs& args, int slice, const std::int64
     for (int v = 0; v < kVectors; ++v) {
       const D s = L::to_double(total[v]);
       store(grad + v * Lanes<F>::W, L::narrow(s * factor[v]));
-      sum[v] = fma(L::widen(Lanes<F>::load(weight + v * Lanes<F>::W)), s, sum[v]);
+      if constexpr (!kWeighted) {
+        sum[v] = fma(L::widen(Lanes<F>::load(weight + v * Lanes<F>::W)), s, sum[v]);
+      }
     }
   };
   int pixel = 0;
@@ -131,7 +135,7 @@ void table_finish_slice(const TableFinishArgs& args, int slice, const std::int64
     for (int c = 0; c < kPixelChains; ++c) pixel_of(pixel + c, chain[c]);
   }
   for (int c = 0; pixel + c < pixels; ++c) pixel_of(pixel + c, chain[c]);
-  for (int v = 0; v < kVectors; ++v) {
+  for (int v = 0; !kWeighted && v < kVectors; ++v) {
     const D total = (chain[0][v] + chain[1][v]) + (chain[2][v] + chain[3][v]);
     store(args.grad_output + column + v * Lanes<F>::W, L::narrow(total * D(args.unit)));
   }

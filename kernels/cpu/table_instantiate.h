@@ -9,6 +9,7 @@
 #include "kernels/cpu/random_games.h"
 #include "kernels/cpu/returns.h"
 #include "kernels/cpu/sample.h"
+#include "kernels/cpu/table_critic.h"
 #include "kernels/cpu/table_gradient.h"
 #include "kernels/cpu/table_returns.h"
 #include "kernels/cpu/table_rollout.h"
@@ -29,6 +30,10 @@ template <ObjectEnv E, class F>
 struct TableBatch {
   static void rollout(const TableRolloutArgs& args, std::int64_t group,
                       const TableScratch& scratch) {
+    if (args.policy.shape.outputs == kTableOutputs) {
+      return args.policy.leak == 0 ? table_rollout_group<E, false, F, true>(args, group, scratch)
+                                   : table_rollout_group<E, true, F, true>(args, group, scratch);
+    }
     return args.policy.leak == 0 ? table_rollout_group<E, false, F>(args, group, scratch)
                                  : table_rollout_group<E, true, F>(args, group, scratch);
   }
@@ -59,11 +64,33 @@ struct TableBatch {
                           : table_accumulate_group<E, true, F>(args, slice, group, sums);
   }
   static void finish(const TableFinishArgs& args, int slice, const std::int64_t* sums) {
-    table_finish_slice<F>(args, slice, sums);
+    return args.weighted ? table_finish_slice<F, true>(args, slice, sums)
+                         : table_finish_slice<F, false>(args, slice, sums);
   }
-  static void optimize(const OptimizerArgs& args, std::int64_t n, const float* grad,
-                       float* parameter, float* m, float* v) {
-    table_optimize<F>(args, n, grad, parameter, m, v);
+  static bool advantages(const AdvantageArgs<float>& args, std::int64_t group,
+                         AdvantageRange& range) {
+    return advantages_group<F>(args, group, range);
+  }
+  static void moments(const MomentArgs<float>& args, const Tile16& tile, ReturnSums& sums) {
+    moments_tile<F>(args, tile, sums);
+  }
+  static void weigh_tile(const TableCriticArgs& args, const Tile16& tile,
+                         const TableScratch& scratch, TableWeighSums& sums) {
+    return args.policy.leak == 0 ? table_weigh_tile<E, false, F>(args, tile, scratch, sums)
+                                 : table_weigh_tile<E, true, F>(args, tile, scratch, sums);
+  }
+  static void figures(const ActorCriticArgs<float>& args, const Tile16& tile, std::int64_t* sums) {
+    figures_tile<F, 1>(args, tile, sums);
+  }
+  static void learn_tile(const TableCriticArgs& args, int slice, const Tile16& tile,
+                         std::int64_t* sums, std::int64_t* output_sums) {
+    return args.policy.leak == 0
+               ? table_learn_tile<E, false, F>(args, slice, tile, sums, output_sums)
+               : table_learn_tile<E, true, F>(args, slice, tile, sums, output_sums);
+  }
+  static std::uint32_t optimize(const OptimizerArgs& args, std::int64_t n, const float* grad,
+                                float* parameter, float* m, float* v) {
+    return table_optimize<F>(args, n, grad, parameter, m, v);
   }
   static double squares(std::int64_t n, const float* values) { return table_squares<F>(n, values); }
   static std::uint32_t largest(std::int64_t n, const float* values) {
@@ -120,6 +147,11 @@ int table_pixels(int row, std::uint16_t* pixel) {
                                            LS_TABLE_BATCH(Type)::clear,         \
                                            LS_TABLE_BATCH(Type)::accumulate,    \
                                            LS_TABLE_BATCH(Type)::finish,        \
+                                           LS_TABLE_BATCH(Type)::advantages,    \
+                                           LS_TABLE_BATCH(Type)::moments,       \
+                                           LS_TABLE_BATCH(Type)::weigh_tile,    \
+                                           LS_TABLE_BATCH(Type)::figures,       \
+                                           LS_TABLE_BATCH(Type)::learn_tile,    \
                                            LS_TABLE_BATCH(Type)::optimize,      \
                                            LS_TABLE_BATCH(Type)::squares,       \
                                            LS_TABLE_BATCH(Type)::largest,       \
@@ -150,6 +182,7 @@ int table_pixels(int row, std::uint16_t* pixel) {
       .name = Type::kName,                                                                   \
       .summary = Type::kSummary,                                                             \
       .state_size = PictureGame<Type>::kNumbers,                                             \
+      .carried_size = table_carried<Type>(),                                                 \
       .observation_size = Type::kPixels,                                                     \
       .num_actions = 2,                                                                      \
       .max_episode_steps = Type::kMaxEpisodeFrames / Type::kFrames,                          \

@@ -5,13 +5,14 @@
 #include "kernels/dense.h"
 #include "kernels/environment_facts.h"
 #include "kernels/optimizer.h"
+#include "kernels/table_critic.h"
 
 namespace lockstep::cpu {
 
 /// Working memory of one thread in a rollout; the host allocates it, 64-byte aligned.
 struct TableScratch {
   float* phi;             // [16][Hp] of the step before
-  float* part;            // [16][32] partial sums of logits, zeroed
+  float* part;            // [Y][16][32] partial sums of outputs, zeroed
   std::uint32_t* active;  // [words][16] where nothing is recorded
 };
 
@@ -38,8 +39,18 @@ struct TableOperations {
   /// Adds a group to the sums of a slice.
   void (*accumulate)(const TableGradientArgs&, int slice, std::int64_t group, std::int64_t* sums);
   void (*finish)(const TableFinishArgs&, int slice, const std::int64_t* sums);
-  void (*optimize)(const OptimizerArgs&, std::int64_t n, const float* grad, float* parameter,
-                   float* m, float* v);
+
+  // with a critic (table_critic.h)
+  bool (*advantages)(const AdvantageArgs<float>&, std::int64_t group, AdvantageRange&);
+  void (*moments)(const MomentArgs<float>&, const Tile16&, ReturnSums&);
+  void (*weigh_tile)(const TableCriticArgs&, const Tile16&, const TableScratch&, TableWeighSums&);
+  void (*figures)(const ActorCriticArgs<float>&, const Tile16&, std::int64_t* sums);
+  /// Adds a tile to the sums of a slice, [R][kSliceUnits], and of its outputs, [Y][kSliceUnits].
+  void (*learn_tile)(const TableCriticArgs&, int slice, const Tile16&, std::int64_t* sums,
+                     std::int64_t* output_sums);
+  /// Returns the largest magnitude of what parameters and moments become, as largest() gives it.
+  std::uint32_t (*optimize)(const OptimizerArgs&, std::int64_t n, const float* grad,
+                            float* parameter, float* m, float* v);
   /// sum_of_squares().
   double (*squares)(std::int64_t n, const float* values);
   /// The largest magnitude of n numbers, as the bits of a float; NaN is above all.

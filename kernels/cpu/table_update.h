@@ -11,18 +11,31 @@ namespace lockstep::cpu {
 /// optimizer_step() over parameters [0, n) of one rule. The rule is a constant, so that the loop
 /// has no branch and the compiler makes vectors of it.
 template <class F, OptimizerRule kRule>
-void table_optimize_rule(OptimizerArgs args, std::int64_t n, const float* __restrict grad,
-                         float* __restrict parameter, float* __restrict m, float* __restrict v) {
+std::uint32_t table_optimize_rule(OptimizerArgs args, std::int64_t n, const float* __restrict grad,
+                                  float* __restrict parameter, float* __restrict m,
+                                  float* __restrict v) {
   args.rule = kRule;
-  for (std::int64_t i = 0; i < n; ++i) optimizer_step(args, grad[i], parameter[i], m[i], v[i]);
+  std::uint32_t most = 0;
+  const auto raise = [&](float value) {
+    const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, value) & 0x7fffffffu;
+    most = bits > most ? bits : most;
+  };
+  for (std::int64_t i = 0; i < n; ++i) {
+    optimizer_step(args, grad[i], parameter[i], m[i], v[i]);
+    raise(parameter[i]);
+    raise(m[i]);
+    raise(v[i]);
+  }
+  return most;
 }
 
-/// One optimiser step of n parameters.
+/// One optimiser step of n parameters. Returns what table_largest() would of them and their
+/// moments.
 ///
 /// Result: bitwise, that of optimizer_step()
 template <class F>
-void table_optimize(const OptimizerArgs& args, std::int64_t n, const float* grad, float* parameter,
-                    float* m, float* v) {
+std::uint32_t table_optimize(const OptimizerArgs& args, std::int64_t n, const float* grad,
+                             float* parameter, float* m, float* v) {
   switch (args.rule) {
     case OptimizerRule::kAdam:
       return table_optimize_rule<F, OptimizerRule::kAdam>(args, n, grad, parameter, m, v);
@@ -31,6 +44,7 @@ void table_optimize(const OptimizerArgs& args, std::int64_t n, const float* grad
     case OptimizerRule::kRmsprop:
       return table_optimize_rule<F, OptimizerRule::kRmsprop>(args, n, grad, parameter, m, v);
   }
+  return 0;
 }
 
 /// sum_of_squares(), its partial sums side by side.
@@ -40,16 +54,22 @@ template <class F>
 double table_squares(std::int64_t n, const float* values) {
   using D = typename TableLanes<F>::D;
   constexpr int W = Lanes<F>::W;
-  alignas(64) double partial[kSquareParts] = {};
-  std::int64_t i = 0;
-  for (; i + kSquareParts <= n; i += kSquareParts) {
-    for (int part = 0; part < kSquareParts; part += W) {
-      const D value = TableLanes<F>::widen(Lanes<F>::load(values + i + part));
-      store(partial + part, TableLanes<F>::load(partial + part) + value * value);
+  constexpr int kTogether = 4;  // packs, whose sums stay in registers
+  alignas(64) double partial[kSquareParts];
+  const std::int64_t whole = n / kSquareParts * kSquareParts;
+  for (int part = 0; part < kSquareParts; part += kTogether * W) {
+    D sum[kTogether];
+    for (D& of_pack : sum) of_pack = D(0);
+    for (std::int64_t i = part; i < whole; i += kSquareParts) {
+      for (int p = 0; p < kTogether; ++p) {
+        const D value = TableLanes<F>::widen(Lanes<F>::load(values + i + p * W));
+        sum[p] = sum[p] + value * value;
+      }
     }
+    for (int p = 0; p < kTogether; ++p) store(partial + part + p * W, sum[p]);
   }
-  for (int part = 0; i + part < n; ++part) {
-    const double value = static_cast<double>(values[i + part]);
+  for (int part = 0; whole + part < n; ++part) {
+    const double value = static_cast<double>(values[whole + part]);
     partial[part] += value * value;
   }
   return tree_of_squares(partial);

@@ -315,7 +315,7 @@ TEST(Advantages, AreTheirDefinitionOnEveryInstructionSet) {
         AdvantageRange range;
         constexpr int kEnvs = 13;
         const AdvantageArgs<float> args{kEnvs, c.buffers.record(), static_cast<float>(gamma),
-                                        static_cast<float>(lambda)};
+                                        static_cast<float>(lambda), false};
         ASSERT_TRUE(operations_for(entry, isa).advantages(args, 0, range));
         float most = 0;
         std::vector<float> all;
@@ -344,7 +344,7 @@ TEST(Advantages, WhatIsNotFiniteIsTold) {
     for (const float wrong : {std::nanf(""), INFINITY}) {
       AdvantageRange range;
       const AdvantageCase c(3);
-      const AdvantageArgs<float> args{kGroup, c.buffers.record(), 0.9f, 0.9f};
+      const AdvantageArgs<float> args{kGroup, c.buffers.record(), 0.9f, 0.9f, false};
       c.buffers.record().value[5 * kGroup + 3] = wrong;
       EXPECT_FALSE(operations_for(entry, isa).advantages(args, 0, range)) << isa_name(isa);
     }

@@ -42,11 +42,14 @@ FIGURES = ("policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction",
 COMMON = {"env": "cartpole", "algorithm": "ppo", "seed": 1, "envs": 24, "horizon": 32,
           "policy": "mlp", "hidden": 32, "activation": "relu", "init": "xavier_uniform",
           "critic": "separate", "critic-hidden": 24, "gamma": 0.99, "gae-lambda": 0.95,
+          "returns": "stepwise",
           "epochs": 4, "minibatches": 4, "shuffle": "tiles", "clip": 0.2, "target-kl": "none",
           "value-coef": 0.5, "value-clip": "none", "entropy-coef": 0.01, "normalize": "minibatch",
           "std": "population", "max-grad-norm": 0.5, "optimizer": "adam", "lr": 0.005,
           "momentum": 0, "weight-decay": 0, "decoupled-weight-decay": 0}
 A2C = {"algorithm": "a2c", "epochs": 1, "minibatches": 1, "normalize": "batch"}
+PONG = {"env": "pong", "critic": "shared", "envs": 20, "horizon": 40, "hidden": 21,
+        "frame-skip": 20, "lr": 0.001}
 CORRIDOR = {"env": "corridor", "gamma": 0.9, "lr": 0.002}
 
 CASES = {
@@ -85,6 +88,12 @@ CASES = {
         **CORRIDOR, "policy": "linear", "critic": "shared", "gae-lambda": 0, "shuffle": "steps",
         "lr": 0.02},
     "corridor, a2c": {**CORRIDOR, **A2C, "value-coef": 1.5},
+    "pong, ppo": PONG,
+    "pong, ppo, leaky ReLU, points as ends, value clip, single steps": {
+        **PONG, "activation": "leaky_relu", "returns": "point", "value-clip": 0.05,
+        "shuffle": "steps", "normalize": "batch", "minibatches": 3, "max-grad-norm": 0},
+    "pong, a2c, RMSProp with L2": {
+        **PONG, **A2C, "optimizer": "rmsprop", "weight-decay": 0.01, "lr": 0.0005},
 }
 
 

@@ -16,12 +16,18 @@ class Network(torch.nn.Module):
         super().__init__()
         hidden, own = int(options["hidden"]), int(options["critic-hidden"])
         self.linear = options["policy"] == "linear"
+        pictures = options["env"] == "pong"  # no biases, and one logit: the log-odds of action 1
+        if pictures:
+            actions = 1
         self.slope = 0.01 if options["activation"] == "leaky_relu" else 0.0
         self.layer1 = torch.nn.Linear(observations, actions if self.linear else hidden)
         if not self.linear:
             self.layer2 = torch.nn.Linear(hidden, actions)
+        if pictures:
+            self.layer1.bias = self.layer2.bias = None
         if options["critic"] == "shared":
-            self.value = torch.nn.Linear(observations if self.linear else hidden, 1)
+            self.value = torch.nn.Linear(observations if self.linear else hidden, 1,
+                                         bias=not pictures)
             self.critic = None
         else:
             self.critic = torch.nn.ModuleDict({"layer1": torch.nn.Linear(observations, own),
@@ -39,7 +45,7 @@ class Network(torch.nn.Module):
             value = self.value(features)
         else:
             value = self.critic["layer2"](self.activate(self.critic["layer1"](obs)))
-        return logits, value.squeeze(-1)
+        return all_logits(logits), value.squeeze(-1)
 
     def load(self, flat):
         torch.nn.utils.vector_to_parameters(torch.tensor(flat, dtype=torch.float64),
@@ -86,6 +92,8 @@ def estimate_advantages(dump, options):
     gamma, decay = float(options["gamma"]), float(options["gamma"]) * float(options["gae-lambda"])
     value, reward = dump["value"].astype(np.float64), dump["reward"].astype(np.float64)
     terminated, truncated = dump["terminated"].astype(bool), dump["truncated"].astype(bool)
+    if options["returns"] == "point":
+        terminated = terminated | (reward != 0)
     advantage, last = np.zeros(value.shape), len(value) - 1
     following = np.zeros(value.shape[1])
     for t in range(last, -1, -1):

@@ -4,7 +4,9 @@
 
 #include <memory>
 
+#include "host/backend/table_lists.h"
 #include "host/cpu/actor_critic.h"
+#include "host/cpu/table_actor_critic.h"
 #include "host/options/options.h"
 #include "tests/support/training.h"
 
@@ -24,6 +26,13 @@ inline Config ppo_config(std::int64_t envs = 37) {
   c.minibatches = 3;
   c.lr = 3e-3;
   return c;
+}
+
+/// From pictures, with a value that shares their hidden layer.
+inline void make_pong(Config& c) {
+  c.env = "pong";
+  c.critic = Critic::kShared;
+  c.hidden = 21;
 }
 
 struct ActorCriticVariant {
@@ -66,6 +75,26 @@ inline constexpr ActorCriticVariant kActorCriticVariants[] = {
        c.max_grad_norm = 1;
        c.lr = 1e-3;
      }},
+    {"Pong", [](Config& c) { make_pong(c); }},
+    // games of a few steps, for some end within the six updates of a test
+    {"PongLeaky",
+     [](Config& c) {
+       make_pong(c);
+       c.activation = Activation::kLeakyRelu;
+       c.frame_skip = {20, 20};
+       c.horizon = 60;
+       c.repeat_action_probability = 0.25;
+       c.returns = ReturnKind::kPoint;
+       c.value_clip = 0.1;
+       c.entropy_coef = 0.01;
+       c.normalize = Normalize::kBatch;
+       c.max_grad_norm = 0.5;
+     }},
+    {"PongSingleSteps",
+     [](Config& c) {
+       make_pong(c);
+       c.shuffle = Shuffle::kSteps;
+     }},
 };
 
 inline Config config_of(const ActorCriticVariant& variant, std::int64_t envs = 37) {
@@ -75,9 +104,26 @@ inline Config config_of(const ActorCriticVariant& variant, std::int64_t envs = 3
   return c;
 }
 
+inline std::unique_ptr<CpuUpdates> new_actor_critic(const Config& config, const CpuTuning& tuning) {
+  const EnvironmentEntry& environment = find_environment(config.env);
+  if (environment.has_objects()) {
+    return std::make_unique<TableActorCritic>(config, environment, tuning);
+  }
+  return std::make_unique<CpuActorCritic>(config, environment, tuning);
+}
+
+/// The last gradient in PolicyShape's layout.
+inline std::vector<float> flat_gradient(const CpuUpdates& backend,
+                                        const EnvironmentEntry& environment) {
+  const std::span<const float> gradient = backend.gradient_view();
+  if (!environment.has_objects()) return {gradient.begin(), gradient.end()};
+  return from_table_layout(table_shape(*environment.facts->tables, backend.shape()),
+                           gradient.data());
+}
+
 /// A backend with its initial state uploaded.
-inline std::unique_ptr<CpuActorCritic> start(const Config& config, const CpuTuning& tuning = {}) {
-  auto backend = std::make_unique<CpuActorCritic>(config, find_environment(config.env), tuning);
+inline std::unique_ptr<CpuUpdates> start(const Config& config, const CpuTuning& tuning = {}) {
+  auto backend = new_actor_critic(config, tuning);
   backend->upload(initial_state(config));
   return backend;
 }

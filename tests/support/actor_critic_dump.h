@@ -8,8 +8,9 @@
 #include <memory>
 #include <vector>
 
-#include "host/cpu/actor_critic.h"
+#include "host/backend/table_lists.h"
 #include "host/errors.h"
+#include "tests/support/actor_critic.h"
 
 namespace lockstep::test {
 
@@ -60,17 +61,56 @@ inline std::vector<std::int64_t> dump_minibatches(const Config& config, std::int
   return minibatch;
 }
 
+/// What an environment showed in each step of the last rollout, [T][O].
+class ShownToNetwork {
+ public:
+  ShownToNetwork(const CpuUpdates& backend, const EnvironmentEntry& environment)
+      : record_(backend.steps()), O_(backend.shape().O), facts_(environment.facts->tables) {
+    if (facts_ != nullptr) table_ = &dynamic_cast<const TableActorCritic&>(backend).record();
+  }
+  std::vector<float> operator()(std::int64_t env, std::int64_t t) const {
+    if (table_ == nullptr) {
+      std::vector<float> obs;
+      const RecordedEnv of(record_, O_, 2, env);
+      for (int o = 0; o < O_; ++o) obs.push_back(of.obs(t, o));
+      return obs;
+    }
+    // rows of the step before and of the step, as a record of two steps
+    const std::int64_t group = env / kGroup, row = facts_->shape.objects * kGroup;
+    const int lane = static_cast<int>(env % kGroup);
+    const std::uint16_t* before = t == 0 ? table_->rows_before + group * row
+                                         : table_->rows + (group * record_.T + t - 1) * row;
+    const std::uint16_t* now = table_->rows + (group * record_.T + t) * row;
+    std::vector<std::uint16_t> rows(before, before + row);
+    rows.insert(rows.end(), now, now + row);
+    const std::int64_t last = group * record_.T + t - 1;
+    const bool first =
+        t > 0 && (((record_.terminated[last] | record_.truncated[last]) >> lane) & 1) != 0;
+    std::vector<std::int8_t> picture(static_cast<std::size_t>(O_));
+    difference_picture(*facts_, rows.data(), 1, lane, first, picture.data());
+    return {picture.begin(), picture.end()};
+  }
+
+ private:
+  const Record<float>& record_;
+  int O_;
+  const TableFacts* facts_;
+  const TableRecord* table_ = nullptr;
+};
+
 /// Runs update number `epoch` and tells what it did.
-inline ActorCriticDump dump_update(CpuActorCritic& backend, const Config& config,
-                                   std::uint32_t epoch, double lr) {
+inline ActorCriticDump dump_update(CpuUpdates& backend, const Config& config, std::uint32_t epoch,
+                                   double lr) {
   ActorCriticDump dump;
   dump.before = backend.download();
   dump.told = backend.update(epoch, lr);
   const TrainingState after = backend.download();
   dump.after = after.parameters;
-  dump.gradient.assign(backend.gradient_view().begin(), backend.gradient_view().end());
+  const EnvironmentEntry& environment = find_environment(config.env);
+  dump.gradient = flat_gradient(backend, environment);
+  const ShownToNetwork shown(backend, environment);
 
-  const Record<float>& record = backend.record();
+  const Record<float>& record = backend.steps();
   const int A = backend.shape().A;
   dump.T = record.T;
   dump.N = config.envs;
@@ -86,7 +126,7 @@ inline ActorCriticDump dump_update(CpuActorCritic& backend, const Config& config
     for (std::int64_t n = 0; n < dump.N; ++n) {
       const RecordedEnv env(record, static_cast<int>(dump.O), A, n);
       const std::int64_t at = (n / kGroup * dump.T + t) * kGroup + n % kGroup;
-      for (int o = 0; o < dump.O; ++o) dump.obs.push_back(env.obs(t, o));
+      for (const float o : shown(n, t)) dump.obs.push_back(o);
       for (int z = 0; z < dump.Z; ++z) dump.logits.push_back(env.logit(t, z));
       dump.reward.push_back(env.reward(t));
       dump.value.push_back(record.value[at]);
@@ -103,14 +143,8 @@ inline ActorCriticDump dump_update(CpuActorCritic& backend, const Config& config
 }
 
 /// A backend with a critic at the start of training.
-inline std::unique_ptr<CpuActorCritic> fresh_actor_critic(const Config& config) {
-  auto backend = std::make_unique<CpuActorCritic>(config, find_environment(config.env),
-                                                  CpuTuning{.isa = choose_isa(), .threads = 1});
-  TrainingState state;
-  state.parameters = initial_parameters(backend->shape(), config.init, config.seed);
-  state.first_moment = state.second_moment = std::vector<float>(state.parameters.size());
-  backend->upload(state);
-  return backend;
+inline std::unique_ptr<CpuUpdates> fresh_actor_critic(const Config& config) {
+  return start(config, CpuTuning{.isa = choose_isa(), .threads = 1});
 }
 
 }  // namespace lockstep::test

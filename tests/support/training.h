@@ -60,9 +60,9 @@ inline bool is_available(Isa isa) {
 
 /// Adds what the backend recorded of the valid steps: actions, ends, advantages, and observations
 /// and logits where they are kept and wanted. Lanes of no environment stay out.
-inline void add_trajectory(Fnv64& hash, const CpuBackend& backend, std::int64_t envs,
+inline void add_trajectory(Fnv64& hash, const CpuUpdates& backend, std::int64_t envs,
                            bool obs_and_logits) {
-  const Record<float>& r = backend.record();
+  const Record<float>& r = backend.steps();
   const int O = backend.shape().O, A = backend.shape().A, Z = logits_of(A);
   std::vector<float> values;
   std::vector<std::uint8_t> bits;
@@ -74,7 +74,8 @@ inline void add_trajectory(Fnv64& hash, const CpuBackend& backend, std::int64_t 
                                                env.truncated(t) << 7));
       values.push_back(env.advantage(t));
       if (r.reward != nullptr) values.push_back(env.reward(t));
-      for (int o = 0; obs_and_logits && o < O; ++o) values.push_back(env.obs(t, o));
+      const bool has_obs = obs_and_logits && r.obs != nullptr;
+      for (int o = 0; has_obs && o < O; ++o) values.push_back(env.obs(t, o));
       for (int z = 0; obs_and_logits && z < Z; ++z) values.push_back(env.logit(t, z));
     }
     values.push_back(-1.0f);  // which step belongs to whom

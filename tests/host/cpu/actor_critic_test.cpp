@@ -24,7 +24,7 @@ using test::ppo_config;
 using test::start;
 
 /// Figures that a critic adds, and the environments, beside what test::hash_training() hashes.
-std::uint64_t hash_of(CpuActorCritic& backend, const Config& config, int updates, int first = 0) {
+std::uint64_t hash_of(CpuUpdates& backend, const Config& config, int updates, int first = 0) {
   Fnv64 hash;
   for (int update = first; update < first + updates; ++update) {
     const UpdateResult r = backend.update(static_cast<std::uint32_t>(update), config.lr);
@@ -41,6 +41,7 @@ std::uint64_t hash_of(CpuActorCritic& backend, const Config& config, int updates
   hash.add(std::span(state.second_moment));
   hash.add(std::span(state.environments.state));
   hash.add(std::span(state.environments.steps));
+  hash.add(std::span(state.environments.score));
   return hash.value();
 }
 
@@ -67,15 +68,17 @@ TEST(ActorCritic, VariantsLearnDifferentThings) {
     const auto before = backend->download().parameters;
     for (std::uint32_t update = 0; update < 3; ++update) backend->update(update, config.lr);
     const auto after = backend->download().parameters;
+    const auto gradient = test::flat_gradient(*backend, find_environment(config.env));
     for (std::size_t i = 0; i < after.size(); ++i) {
       // all of them move, the critic's too, but for units that no step has switched on
       if (after[i] != before[i]) continue;
-      EXPECT_EQ(backend->gradient_view()[i], 0.0f) << variant.name << " " << i;
+      EXPECT_EQ(gradient[i], 0.0f) << variant.name << " " << i;
     }
     EXPECT_FALSE(test::same_bits(std::span<const float>(after), std::span<const float>(before)));
     all.push_back(after);
   }
   EXPECT_NE(all[0], all[3]);  // tiles or single steps
+  EXPECT_NE(all[6], all[8]);
 }
 
 TEST(ActorCritic, APassSeesThePolicyOfTheStepBefore) {
@@ -134,7 +137,7 @@ TEST(ActorCritic, EpisodesGoOnFromUpdateToUpdate) {
     std::size_t listed = 0;
     for (std::int64_t i = 0; i < 20; ++i) {
       const auto e = static_cast<std::size_t>(i);
-      const RecordedEnv env(backend->record(), 4, 2, i);
+      const RecordedEnv env(backend->steps(), 4, 2, i);
       for (int t = 0; t < 9; ++t) {
         float obs[4];
         CartPole::observe<float>(state[e], obs);
@@ -168,7 +171,7 @@ TEST(ActorCritic, ScoresOfOtherRewardsSpanUpdates) {
     const UpdateResult result = backend->update(update, config.lr);
     std::size_t listed = 0;
     for (std::int64_t i = 0; i < 21; ++i) {
-      const RecordedEnv env(backend->record(), 2, 3, i);
+      const RecordedEnv env(backend->steps(), 2, 3, i);
       float& running = score[static_cast<std::size_t>(i)];
       for (int t = 0; t < config.horizon; ++t) {
         running += env.reward(t);  // dyadic: exact
@@ -202,7 +205,7 @@ TEST(ActorCritic, AnEnvironmentDoesNotDependOnThoseBesideIt) {
     few->rollout(update);
     many->rollout(update);
     for (std::int64_t i = 0; i < 5; ++i) {
-      const RecordedEnv a(few->record(), 4, 2, i), b(many->record(), 4, 2, i);
+      const RecordedEnv a(few->steps(), 4, 2, i), b(many->steps(), 4, 2, i);
       for (int t = 0; t < 12; ++t) {
         EXPECT_EQ(a.action(t), b.action(t));
         EXPECT_EQ(a.logit(t, 0), b.logit(t, 0));
@@ -219,29 +222,32 @@ TEST(ActorCritic, GoesOnFromItsStateWithTheSameBits) {
     hash_of(*whole, config, 3);
     const std::uint64_t want = hash_of(*whole, config, 3, 3);
     hash_of(*first, config, 3);
-    CpuActorCritic second(config, find_environment(config.env), {});
-    second.upload(first->download());
-    EXPECT_EQ(hash_of(second, config, 3, 3), want) << variant.name;
+    const auto second = test::new_actor_critic(config, {});
+    second->upload(first->download());
+    EXPECT_EQ(hash_of(*second, config, 3, 3), want) << variant.name;
   }
 }
 
 TEST(ActorCritic, AFailureWithinAnUpdateLeavesTheStateOfBefore) {
-  Config config = ppo_config();
-  auto backend = start(config);
-  for (std::uint32_t update = 0; update < 3; ++update) backend->update(update, config.lr);
-  const TrainingState before = backend->download();
-  EXPECT_THROW(backend->update(3, 1e38), NumericError);
-  const TrainingState after = backend->download();
-  EXPECT_EQ(after.parameters, before.parameters);
-  EXPECT_EQ(after.first_moment, before.first_moment);
-  EXPECT_EQ(after.second_moment, before.second_moment);
-  EXPECT_EQ(after.beta1_power, before.beta1_power);
-  EXPECT_EQ(after.environments.state, before.environments.state);
-  EXPECT_EQ(after.environments.steps, before.environments.steps);
-  // and goes on as if nothing had been
-  auto other = start(config);
-  for (std::uint32_t update = 0; update < 3; ++update) other->update(update, config.lr);
-  EXPECT_EQ(hash_of(*backend, config, 2, 3), hash_of(*other, config, 2, 3));
+  for (const int variant : {0, 6}) {  // of numbers, of objects
+    const Config config = config_of(kActorCriticVariants[variant]);
+    auto backend = start(config);
+    for (std::uint32_t update = 0; update < 3; ++update) backend->update(update, config.lr);
+    const TrainingState before = backend->download();
+    EXPECT_THROW(backend->update(3, 1e38), NumericError);
+    const TrainingState after = backend->download();
+    EXPECT_EQ(after.parameters, before.parameters);
+    EXPECT_EQ(after.first_moment, before.first_moment);
+    EXPECT_EQ(after.second_moment, before.second_moment);
+    EXPECT_EQ(after.beta1_power, before.beta1_power);
+    EXPECT_EQ(after.environments.state, before.environments.state);
+    EXPECT_EQ(after.environments.steps, before.environments.steps);
+    EXPECT_EQ(after.environments.score, before.environments.score);
+    // and goes on as if nothing had been
+    auto other = start(config);
+    for (std::uint32_t update = 0; update < 3; ++update) other->update(update, config.lr);
+    EXPECT_EQ(hash_of(*backend, config, 2, 3), hash_of(*other, config, 2, 3));
+  }
 }
 
 TEST(ActorCritic, StopsBetweenEpochsWhereThePolicyHasMovedFarEnough) {

@@ -105,11 +105,16 @@ TEST(LearnerRules, ANormalisedAdvantageIsNotAlone) {
   EXPECT_EQ(with("18", "4", "8", "minibatch"), "nothing");
 }
 
-TEST(LearnerRules, PicturesHaveNoCriticYet) {
-  EXPECT_THAT(error({{"env", "pong"}, {"critic", "shared"}}),
-              HasSubstr("2 --critic: shared is not offered by the pictures of pong; use none"));
-  EXPECT_THAT(error({{"env", "pong"}, {"algorithm", "ppo"}}),
-              HasSubstr("2 --algorithm: ppo is not offered by the pictures of pong"));
+TEST(LearnerRules, ACriticOfPicturesSharesTheirHiddenLayer) {
+  EXPECT_THAT(error({{"env", "pong"}, {"algorithm", "ppo"}, {"critic", "separate"}}),
+              HasSubstr("2 --critic: separate is not offered by the pictures of pong; use shared"));
+  EXPECT_THAT(error({{"env", "pong"}, {"algorithm", "ppo"}, {"policy", "linear"}}),
+              HasSubstr("2 --policy: linear is not offered by the pictures of pong"));
+  EXPECT_EQ(error({{"env", "pong"}, {"algorithm", "ppo"}}), "nothing");
+  EXPECT_EQ(error({{"env", "pong"}, {"algorithm", "ppo"}, {"returns", "point"}}), "nothing");
+  // a point is for games, with a critic too
+  EXPECT_THAT(error({{"algorithm", "ppo"}, {"returns", "point"}}),
+              HasSubstr("2 --returns: point is for games with points"));
 }
 
 TEST(LearnerRules, AnEpisodeMayBeLongerThanAHorizonThatItGoesOnBeyond) {

@@ -16,6 +16,7 @@
 #include "host/errors.h"
 #include "host/files/checkpoint.h"
 #include "host/train/progress.h"
+#include "tests/support/option_errors.h"
 #include "tests/support/scratch_folder.h"
 #include "tests/support/training.h"
 
@@ -155,6 +156,26 @@ TEST_F(Resume, IsExactInTheMiddleOfCarriedEpisodes) {
   }
 }
 
+Config pong_config() {
+  Config config = test::small_config(18, 9);
+  config.env = "pong";
+  config.until_score = 1e9;
+  config.algorithm = Algorithm::kPpo;
+  config.critic = Critic::kShared;
+  config.horizon = 40;
+  config.frame_skip = {20, 20};  // games of some hundred steps
+  config.repeat_action_probability = 0.25;
+  config.baseline = Baseline::kNone;
+  config.minibatches = 2;
+  config.lr = 3e-3;
+  return config;
+}
+
+TEST_F(Resume, IsExactInTheMiddleOfGames) {
+  config = pong_config();
+  expect_same_run(run_in_parts({1, 4, 9}), run_whole(9));
+}
+
 TEST_F(Resume, GoesOnFromBeforeTheFirstUpdateWithACritic) {
   config = test::small_config(18, 9);
   config.until_score = 1e9;
@@ -223,8 +244,37 @@ TEST_F(Resume, RefusesEnvironmentsThatAreNoneOfTheRun) {
             "tensor 'environments.steps' has shape [4], expected [5]");
   for (const float wrong : {-1.0f, 0.5f, 500.0f}) {
     EXPECT_THAT(error([&](auto& all) { named(all, "environments.steps")->data[2] = wrong; }),
-                testing::HasSubstr("not a count in [0, 499]"));
+                testing::AllOf(testing::HasSubstr("tensor 'environments.steps' has "),
+                               testing::HasSubstr(", not an integer in [0, 499]")));
   }
+  EXPECT_EQ(error([&](auto& all) { named(all, "environments.state")->data[7] = NAN; }),
+            "tensor 'environments.state' has nan, not a finite number");
+}
+
+TEST_F(Resume, RefusesGamesThatNoTableKnows) {
+  config = pong_config();
+  const Checkpoint whole = load_checkpoint(run_whole(2) / "checkpoints/last");
+  const PolicyShape shape = policy_shape(config, find_environment(config.env));
+  const auto error = [&](const char* name, std::size_t at, float wrong) {
+    Checkpoint checkpoint = whole;
+    for (NamedTensor& tensor : checkpoint.optimizer) {
+      if (tensor.name == name) tensor.data.at(at) = wrong;
+    }
+    TrainingState state;
+    TrainProgress progress;
+    return test::thrown_by([&] { restore_checkpoint(checkpoint, config, shape, state, progress); });
+  };
+  EXPECT_EQ(error("environments.state", 0, 1), "nothing");
+  const std::string state = "2 tensor 'environments.state' has ";
+  EXPECT_EQ(error("environments.state", 0, 40000),
+            state + "40000, not an integer in [-32768, 32767]");
+  EXPECT_EQ(error("environments.state", 3, 0.5f), state + "0.5, not an integer in [-32768, 32767]");
+  EXPECT_EQ(error("environments.state", 18, 7430), state + "7430, not an integer in [0, 7429]");
+  EXPECT_EQ(error("environments.state", 16, -1), state + "-1, not an integer in [0, 7429]");
+  EXPECT_THAT(error("environments.score", 1, NAN), testing::HasSubstr("not an integer"));
+  EXPECT_THAT(error("environments.steps", 1, 20000), testing::HasSubstr("not an integer"));
+  config.frame_skip = {1, 1};  // games of more steps
+  EXPECT_EQ(error("environments.steps", 1, 20000), "nothing");
 }
 
 TEST_F(Resume, FindsTheThresholdInTheSameUpdate) {
