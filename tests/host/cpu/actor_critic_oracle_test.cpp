@@ -3,6 +3,7 @@
 // tests/python/torch_actor_critic.py holds more of them against PyTorch.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -157,6 +158,85 @@ TEST(ActorCriticOracle, TheDivergenceEndsAnUpdateAfterAnyTimeOverTheBatch) {
   config.target_kl = 1e-9;
   const auto first = test::fresh_actor_critic(config);
   EXPECT_EQ(test::dump_update(*first, config, 0, config.lr).passes, 3);
+}
+
+constexpr std::size_t kStates = 6;  // of the corridor, but for its ends
+/// Cell and prize of state i: cells -1, 0 and 1, of each first the one with the prize at the left.
+std::vector<double> state_of(std::size_t i) {
+  return {static_cast<double>(i / 2) - 1, i % 2 == 0 ? -1.0 : 1.0};
+}
+
+/// V of every state under the policy of some parameters, in episodes that no limit cuts: what the
+/// Bellman equation leaves standing.
+std::vector<double> exact_values(const test::DoubleActorCritic& network,
+                                 const std::vector<double>& parameters, double gamma) {
+  std::vector<double> value(kStates);
+  for (double change = 1; change > 1e-13;) {
+    change = 0;
+    for (std::size_t i = 0; i < kStates; ++i) {
+      const std::vector<double> obs = state_of(i);
+      const auto log_prob = test::log_softmax(network(parameters, obs).logits);
+      double now = 0;
+      for (int action = 0; action < 3; ++action) {
+        Corridor::State<double> state{obs[0], obs[1]};
+        const auto step = Corridor::step<double>(state, action);
+        const int next = static_cast<int>(state.cell + 1) * 2 + static_cast<int>(i % 2);
+        const double rest = step.terminated ? 0.0 : value[static_cast<std::size_t>(next)];
+        now += std::exp(log_prob[static_cast<std::size_t>(action)]) * (step.reward + gamma * rest);
+      }
+      change = std::max(change, std::abs(now - value[i]));
+      value[i] = now;
+    }
+  }
+  return value;
+}
+
+// The policy stands still: of every update a critic of its own keeps its step, the policy does not.
+// Some 30 % of the episodes are cut by their limit of 20 steps, and all by the ends of updates.
+TEST(ActorCriticOracle, TheCriticOfAPolicyThatStandsStillLearnsItsExactValues) {
+  for (const double lambda : {0.0, 0.95, 1.0}) {
+    Config config = ppo();
+    config.env = "corridor";
+    config.critic_hidden = 32;
+    config.envs = 512;
+    config.horizon = 16;
+    config.epochs = 1;
+    config.minibatches = 4;
+    config.gae_lambda = lambda;
+    config.optimizer = OptimizerKind::kAdam;
+    const auto backend = test::fresh_actor_critic(config);
+    const PolicyShape shape = backend->shape();
+    const test::DoubleActorCritic network(shape, config.activation);
+    const std::int64_t policys = shape.actor().size();
+    TrainingState state = backend->download();
+    state.parameters[static_cast<std::size_t>(policys - 2)] += 2;  // bias of the action to stay
+    const std::vector<float> fixed = state.parameters;
+    backend->upload(state);
+
+    constexpr std::uint32_t kUpdates = 200, kAveraged = kUpdates / 2;
+    std::vector<double> value(
+        kStates);  // mean of the later half, whose steps get smaller and smaller
+    std::int64_t episodes = 0, cut = 0;
+    for (std::uint32_t u = 0; u < kUpdates; ++u) {
+      const UpdateResult result = backend->update(u, 0.01 * (1 - u / double{kUpdates}));
+      episodes += result.episodes;
+      cut += std::count(result.lengths.begin(), result.lengths.end(), Corridor::kMaxEpisodeSteps);
+      state = backend->download();
+      std::copy_n(fixed.begin(), policys, state.parameters.begin());
+      backend->upload(state);
+      for (std::size_t i = 0; i < kStates && u >= kUpdates - kAveraged; ++i) {
+        value[i] += network(test::widened(state.parameters), state_of(i)).value / kAveraged;
+      }
+    }
+    EXPECT_GT(cut, episodes / 5);
+    EXPECT_LT(cut, episodes / 2);
+    const auto want = exact_values(network, test::widened(fixed), config.gamma);
+    for (std::size_t i = 0; i < kStates; ++i) {
+      EXPECT_NEAR(value[i], want[i], 0.01) << "lambda " << lambda << ", state " << i;
+    }
+    const auto [least, most] = std::minmax_element(want.begin(), want.end());
+    EXPECT_GT(*most - *least, 0.5);
+  }
 }
 
 }  // namespace actor_critic_oracle_test
