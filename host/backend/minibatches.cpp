@@ -5,17 +5,12 @@
 namespace lockstep {
 namespace {
 
-constexpr std::int64_t kTilesWanted = 4;  // of a minibatch
-
 using Keys = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
 
 void sort_by_chance(const RandomStream& stream, std::int64_t epoch, Keys& keys) {
   PhiloxWords<std::uint32_t> words{};
   for (std::uint32_t i = 0; i < keys.size(); ++i) {
-    if (i % 4 == 0) {
-      words = random_words<std::uint32_t>(stream, Purpose::kShuffle,
-                                          static_cast<std::uint32_t>(epoch), 0, i / 4);
-    }
+    if (i % 4 == 0) words = shuffle_words(stream, epoch, i / 4);
     keys[i] = {words.w[i % 4], i};
   }
   std::sort(keys.begin(), keys.end());
@@ -24,14 +19,8 @@ void sort_by_chance(const RandomStream& stream, std::int64_t epoch, Keys& keys) 
 }  // namespace
 
 Minibatches::Minibatches(std::int64_t groups, std::int32_t T, std::int64_t count) : count_(count) {
-  std::int32_t steps = T;
-  const auto tiles = [&] { return groups * ((T + steps - 1) / steps); };
-  while (count > 1 && steps > 1 && tiles() < kTilesWanted * count) steps = (steps + 1) / 2;
-  for (std::int64_t group = 0; group < groups; ++group) {
-    for (std::int32_t begin = 0; begin < T; begin += steps) {
-      tiles_.push_back({group, begin, std::min(begin + steps, T)});
-    }
-  }
+  const TileGrid grid = tile_grid(groups, T, count);
+  for (std::int64_t i = 0; i < grid.count(); ++i) tiles_.push_back(grid.tile(i));
   order_ = tiles_;
   keys_.resize(tiles_.size());
 }
@@ -44,8 +33,8 @@ void Minibatches::shuffle(const RandomStream& stream, std::int64_t epoch) {
 
 std::span<const Tile16> Minibatches::tiles(std::int64_t m) const {
   const auto n = static_cast<std::int64_t>(order_.size());
-  const auto begin = static_cast<std::size_t>(m * n / count_);
-  const auto end = static_cast<std::size_t>((m + 1) * n / count_);
+  const auto begin = static_cast<std::size_t>(minibatch_begin(m, n, count_));
+  const auto end = static_cast<std::size_t>(minibatch_begin(m + 1, n, count_));
   return std::span(order_).subspan(begin, end - begin);
 }
 
@@ -62,7 +51,8 @@ void SingleSteps::choose(std::int64_t m, std::uint16_t* chosen) const {
   const std::int64_t groups = (num_envs_ + kGroup - 1) / kGroup;
   std::fill(chosen, chosen + groups * T_, std::uint16_t{0});
   const auto n = static_cast<std::int64_t>(keys_.size());
-  for (std::int64_t i = m * n / count_; i < (m + 1) * n / count_; ++i) {
+  const std::int64_t end = minibatch_begin(m + 1, n, count_);
+  for (std::int64_t i = minibatch_begin(m, n, count_); i < end; ++i) {
     const std::int64_t step = keys_[static_cast<std::size_t>(i)].second;
     const std::int64_t env = step / T_, t = step % T_;
     std::uint16_t& word = chosen[env / kGroup * T_ + t];

@@ -1,6 +1,6 @@
 // Which steps of a batch make a minibatch: tiles, runs of some steps of a group of 16 environments,
-// in an order that chance decides anew each time over the batch. The order is a function of seed,
-// update and epoch alone, the same on every backend.
+// in an order that chance decides anew each time over the batch. Where tiles lie and what decides
+// is kernels/minibatch_plan.h, the same on every backend.
 #pragma once
 
 #include <cstdint>
@@ -8,16 +8,14 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/actor_critic_step.h"
-#include "kernels/philox.h"
+#include "kernels/minibatch_plan.h"
 
 namespace lockstep {
 
 class Minibatches {
  public:
   Minibatches() = default;
-  /// Of G groups by T steps, `count` minibatches. A tile has T steps, or T halved (rounding up)
-  /// until a minibatch has four tiles.
+  /// Of G groups by T steps, `count` minibatches of the tiles of tile_grid().
   Minibatches(std::int64_t groups, std::int32_t T, std::int64_t count);
 
   /// A new order, for time `epoch` over the batch of an update's stream.
