@@ -113,8 +113,8 @@ function(lockstep_cuda_parts target compiler)
   configure_file("${LS_ENVIRONMENT_TEMPLATES}/cuda_dense.cu.in" "${folder}/dense.${extension}" @ONLY)
   list(APPEND sources "${folder}/environments.cpp" "${folder}/common.${extension}"
               "${folder}/dense.${extension}")
-  foreach(name blas dense environments graph launch_steps libraries memory number_backend number_learn
-               number_play stepper table_backend table_learn updates)
+  foreach(name actor_critic blas dense environments graph launch_steps libraries memory number_backend
+               number_learn number_play stepper table_backend table_learn update_episodes updates)
     list(APPEND sources "${LS_ENVIRONMENT_TEMPLATES}/../host/cuda/${name}.cpp")
   endforeach()
 

@@ -10,7 +10,7 @@ if(TARGET kernels_cuda)
 endif()
 
 set(every_environment ENVIRONMENTS cartpole corridor pong shortpong LIBRARIES lockstep_cuda_test)
-lockstep_test(host/cuda TESTS dense dense_fault dense_pictures episode_lists episodes fault graph launch_steps
+lockstep_test(host/cuda TESTS actor_critic dense dense_fault dense_pictures episode_lists episodes fault graph launch_steps
               memory number_backend parity parts play resume stepper table_parity ${every_environment})
 lockstep_test(host/cuda/table_parity_all_test SOURCES host/cuda/table_parity_test.cpp LABELS slow
               ${every_environment} DEFINITIONS LS_PARITY_STRIDE=1)

@@ -101,6 +101,13 @@ std::string obstacle(const CudaSupport& support, int number, const char* name) {
   return support.plugin->obstacle(number, name);
 }
 
+bool has_objects(const char* name) {
+  for (const EnvironmentEntry& entry : environment_entries()) {
+    if (std::strcmp(entry.facts->name, name) == 0) return entry.has_objects();
+  }
+  return false;
+}
+
 }  // namespace
 
 std::string cuda_plugin_build() {
@@ -126,12 +133,12 @@ DeviceChoice choose_device(const std::string& device, const char* name) {
 }
 
 DeviceChoice choose_device(const Config& config, const char* name) {
-  if (config.critic == Critic::kNone || config.device == "cpu") {
+  if (config.critic == Critic::kNone || config.device == "cpu" || !has_objects(name)) {
     return choose_device(config.device, name);
   }
   if (config.device != "auto") {
-    throw DeviceUnavailable("--device " + config.device +
-                            ": a critic is learned on the CPU alone so far; use --device cpu");
+    throw DeviceUnavailable("--device " + config.device + ": a critic of " + name +
+                            " is learned on the CPU alone so far; use --device cpu");
   }
   return {};
 }

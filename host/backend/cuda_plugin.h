@@ -63,7 +63,7 @@ struct DeviceChoice {
 /// Decides for --device auto, cpu, cuda or cuda:N and the environment `name`.
 /// Errors: DeviceUnavailable if a CUDA device is asked for and cannot be had, with the reason
 DeviceChoice choose_device(const std::string& device, const char* name);
-/// What a configuration asks for: a critic is learned on the CPU.
+/// What a configuration asks for: a critic of an environment of objects is learned on the CPU.
 DeviceChoice choose_device(const Config& config, const char* name);
 DeviceChoice choose_device(const Config& config);
 

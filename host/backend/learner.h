@@ -23,7 +23,7 @@ enum class Stage : std::uint8_t {
 };
 
 /// A pass is a step of the optimiser, from a minibatch: the whole batch, unless there are more. On
-/// a device, where an update has one pass so far, its last stages end the update too. Where a term
+/// a device the last stages of the last pass end the update too. Where a term
 /// was out of range a pass begins again, with a scale of a bit less, before anything but sums has
 /// changed.
 struct Learner {

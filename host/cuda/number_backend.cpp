@@ -57,20 +57,24 @@ LaunchShape choose_launch_shape(const Config& config, const PolicyView<float>& p
   return shape;
 }
 
-std::int64_t unit_numbers(const PolicyView<float>& policy, int O, int A) {
-  const int Z = logits_of(A);
+std::int64_t unit_numbers(const PolicyView<float>& policy, int O, int outputs) {
   return policy.form == PolicyForm::kLinear
-             ? std::int64_t{Z} * (O + 1)
-             : std::int64_t{kPartials} * policy.chain * unit_stride(O, Z);
+             ? std::int64_t{outputs} * (O + 1)
+             : std::int64_t{kPartials} * policy.chain * unit_stride(O, outputs);
 }
 
 }  // namespace cuda
 
 CudaBackend::CudaBackend(const Config& config, const EnvironmentEntry& environment,
                          const cuda::Operations& operations, const CudaTuning& tuning)
-    : CudaUpdates(config, environment, tuning),
+    : CudaBackend(config, environment, operations, tuning, reinforce()) {}
+
+CudaBackend::CudaBackend(const Config& config, const EnvironmentEntry& environment,
+                         const cuda::Operations& operations, const CudaTuning& tuning,
+                         const Learner& learner)
+    : CudaUpdates(config, environment, tuning, learner),
       ops_(&operations),
       packed_(shape_, {config.activation, config.dropout}),
-      play_packed_(shape_, {config.activation, 0.0}) {}
+      play_packed_(shape_.actor(), {config.activation, 0.0}) {}
 
 }  // namespace lockstep

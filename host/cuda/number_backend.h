@@ -18,8 +18,8 @@ namespace cuda {
 LaunchShape choose_launch_shape(const Config& config, const PolicyView<float>& policy,
                                 std::int64_t num_envs, int multiprocessors);
 
-/// Numbers of PolicyView::units.
-std::int64_t unit_numbers(const PolicyView<float>& policy, int O, int A);
+/// Numbers of PolicyView::units, for so many outputs.
+std::int64_t unit_numbers(const PolicyView<float>& policy, int O, int outputs);
 
 }  // namespace cuda
 
@@ -38,7 +38,15 @@ class CudaBackend : public CudaUpdates {
   /// The gradient of the last update, for tests.
   std::vector<float> read_gradient();
 
- private:
+ protected:
+  CudaBackend(const Config& config, const EnvironmentEntry& environment,
+              const cuda::Operations& operations, const CudaTuning& tuning, const Learner& learner);
+
+  /// Logits, and behind them the value where there is a critic.
+  int outputs() const { return logits_of(shape_.A) + (shape_.critic == kNoCritic ? 0 : 1); }
+  /// Places the policy, its gradient and what a rollout tells and saves.
+  void place_policy(Arena& arena);
+
   // number_learn.cpp
   Frame make_frame() override;
   void place_arrays(Arena& arena) override;

@@ -32,10 +32,21 @@ CudaBackend::Frame CudaBackend::make_frame() {
   return {a.num_parameters, episodic, &a.episode_log};
 }
 
+void CudaBackend::place_policy(Arena& arena) {
+  cuda::UpdateArgs& a = args_;
+  const std::int64_t P = a.num_parameters;
+  arena.place(a.gradient, P);
+  arena.place(a.staged, 3 * P);
+  arena.place(a.units, cuda::unit_numbers(a.rollout.policy, plan_.O, outputs()));
+  arena.place(a.output_bias, outputs());
+  place_episodes(arena, a.rollout, a.episode_log);
+  place_saved(arena, launch_shape_.cut, a.rollout.T, a.episode_log.lanes, ops_->saved_bytes);
+}
+
 void CudaBackend::place_arrays(Arena& arena) {
   cuda::UpdateArgs& a = args_;
   const auto& facts = *environment_->facts;
-  const std::int64_t T = a.rollout.T, P = a.num_parameters;
+  const std::int64_t T = a.rollout.T;
 
   const std::int64_t cleared_from = arena.bytes();
   arena.place(a.time_sum, plan_.baseline == BaselineRule::kTimeMean ? T : 0);
@@ -46,16 +57,11 @@ void CudaBackend::place_arrays(Arena& arena) {
   arena.place(a.gradient_saturated, 1);
   cleared_bytes_ = arena.bytes() - cleared_from;
 
-  arena.place(a.gradient, P);
-  arena.place(a.staged, 3 * P);
-  arena.place(a.units, cuda::unit_numbers(a.rollout.policy, plan_.O, plan_.A));
-  arena.place(a.output_bias, logits_of(plan_.A));
+  place_policy(arena);
   float* value = nullptr;
   arena.place(value, a.table_form ? T + 1 : 0);
   a.table.value = value;
   arena.place(a.baseline, plan_.baseline == BaselineRule::kTimeMean ? T : 0);
-  place_episodes(arena, a.rollout, a.episode_log);
-  place_saved(arena, launch_shape_.cut, a.rollout.T, a.episode_log.lanes, ops_->saved_bytes);
   // a step's return is in the table then, and its number says whether it is valid
   place_record(arena,
                {.num_envs = config_.envs,
@@ -118,10 +124,9 @@ void CudaBackend::push_state() {
   push(args_.second_moment, state_.second_moment.data(), bytes, kWhat);
   packed_.pack(state_.parameters);
   const PolicyView<float> view = packed_.view();
-  const std::int64_t units = cuda::unit_numbers(view, plan_.O, plan_.A);
+  const std::int64_t units = cuda::unit_numbers(view, plan_.O, outputs());
   push(args_.units, view.units, units * std::int64_t{sizeof(float)}, kWhat);
-  push(args_.output_bias, view.output_bias, logits_of(plan_.A) * std::int64_t{sizeof(float)},
-       kWhat);
+  push(args_.output_bias, view.output_bias, outputs() * std::int64_t{sizeof(float)}, kWhat);
   cuda_check(cudaMemsetAsync(cleared_, 0, static_cast<std::size_t>(cleared_bytes_), stream_.get()),
              "clearing the accumulators");
 }

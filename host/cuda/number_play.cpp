@@ -24,7 +24,7 @@ PlayResult CudaBackend::play(const std::vector<float>& parameters, const PlayReq
   use_device();
   if (request.dense) {
     CudaDense dense(*environment_, {.numbers = ops_}, tuning_.device);
-    dense.set_layers(dense_layers(shape_, parameters, config_.activation));
+    dense.set_layers(dense_layers(shape_.actor(), parameters, config_.activation));
     return play_dense(dense, request, shape_.O, shape_.A, record);
   }
   RolloutArgs<float> args = rollout_args(request);
@@ -35,7 +35,7 @@ PlayResult CudaBackend::play(const std::vector<float>& parameters, const PlayReq
   }
   const PolicyView<float> host_policy = args.policy;
   const std::int64_t units =
-      request.random_policy ? 0 : cuda::unit_numbers(host_policy, shape_.O, shape_.A);
+      request.random_policy ? 0 : cuda::unit_numbers(host_policy, shape_.O, logits_of(shape_.A));
   const std::int64_t biases = request.random_policy ? 0 : logits_of(shape_.A);
   RecordShape shape{.num_envs = request.num_envs, .T = request.T, .O = shape_.O, .A = shape_.A};
   if (record != nullptr) shape = shape_of(*record, request, shape_);

@@ -1,5 +1,6 @@
 // What the CUDA plug-in exports; see cuda_plugin.h.
 #include "host/backend/cuda_plugin.h"
+#include "host/cuda/actor_critic.h"
 #include "host/cuda/number_backend.h"
 #include "host/cuda/table_backend.h"
 #include "kernels/cuda/common.h"
@@ -58,6 +59,9 @@ std::unique_ptr<Backend> make_cuda_backend(const Config& config,
   const char* const name = environment.facts->name;
   const CudaTuning tuning{.device = device};
   if (const auto* const numbers = cuda::find_operations(name)) {
+    if (config.critic != Critic::kNone) {
+      return std::make_unique<CudaActorCritic>(config, environment, *numbers, tuning);
+    }
     return std::make_unique<CudaBackend>(config, environment, *numbers, tuning);
   }
   if (const auto* const objects = cuda::find_table_operations(name)) {

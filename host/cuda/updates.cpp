@@ -5,24 +5,9 @@
 #include <algorithm>
 #include <cstdio>
 #include <mutex>
-#include <numeric>
-
-#include "host/backend/outcome.h"
 
 namespace lockstep {
 namespace {
-
-// The log of episodes: what a device can spare, for more updates a batch; of whole episodes, which
-// the host pins as much memory for, the least.
-constexpr std::int64_t kLeastLogBytes = std::int64_t{64} << 20;
-constexpr std::int64_t kMostLogBytes = std::int64_t{4} << 30;
-constexpr std::int64_t kLogShare = 16;  // of the free memory
-
-/// Of an update's episodes in the log: their number in every lane, lengths, and scores where
-/// rewards differ.
-std::int64_t episode_bytes(const cuda::EpisodeLog& log, bool scored) {
-  return log.lanes * (4 + log.capacity * (scored ? 8 : 4));
-}
 
 /// A minute of silence looks like a program that hangs.
 void tell_of_compilation() {
@@ -96,32 +81,6 @@ void CudaUpdates::upload(const TrainingState& state) {
   pending_.reset();
 }
 
-void CudaUpdates::choose_slots(cuda::EpisodeLog& log, std::int64_t groups, std::int32_t T,
-                               bool episodic) {
-  log.lanes = groups * kGroup;
-  const std::int32_t shortest = std::max(1, environment_->facts->min_episode_steps);
-  log.capacity = episodic ? 1 : std::max(1, T / shortest);
-  std::int64_t room = kLeastLogBytes;
-  if (!episodic) {
-    std::size_t free = 0, total = 0;
-    cuda_check(cudaMemGetInfo(&free, &total), "asking for the memory that is free");
-    room = std::clamp(static_cast<std::int64_t>(free) / kLogShare, kLeastLogBytes, kMostLogBytes);
-  }
-  slots_ = slots_in(room, log, episodic);
-}
-
-/// Updates whose episodes fit into `room` bytes, at least one.
-std::int32_t CudaUpdates::slots_in(std::int64_t room, const cuda::EpisodeLog& log,
-                                   bool episodic) const {
-  std::int64_t bytes = episode_bytes(log, scored());
-  if (!episodic) {
-    bytes += (config_.envs + 1) * std::int64_t{sizeof(cuda::EpisodeSums)} +
-             listed(log) * (scored() ? 8 : 4);
-  }
-  return static_cast<std::int32_t>(
-      std::clamp(room / bytes, std::int64_t{1}, std::int64_t{tuning_.most_slots}));
-}
-
 /// Training memory exists from the first update on; stepping and evaluation need none.
 void CudaUpdates::allocate_training() {
   if (allocated_) return;
@@ -163,7 +122,7 @@ void CudaUpdates::allocate_training() {
   }
   finish_arrays();
   stale_ = true;
-  update_graph_ = cuda::capture_graph(stream_, [&] { launch_all(); });
+  capture_update();
   allocated_ = true;
 }
 
@@ -188,95 +147,54 @@ void CudaUpdates::read_back(std::int32_t slots) {
   } else {
     read_lists(slots);
   }
+  read_environments();
   synchronize();
-}
-
-/// Starts the copy of every environment's length and, if rewards differ, score.
-void CudaUpdates::read_whole_episodes(std::int32_t slots) {
-  const cuda::EpisodeLog& log = *frame_.episode_log;
-  const std::int64_t bytes = slots * log.lanes * 4;
-  pull(episodes_read_.data(), log.length, bytes, "copying episodes");
-  if (!scored()) return;
-  pull(episodes_read_.data() + slots_ * log.lanes * 4, log.score, bytes, "copying episodes");
-}
-
-/// How many episodes of an update are listed, at most.
-std::int64_t CudaUpdates::listed(const cuda::EpisodeLog& log) const {
-  return std::min(most_listed_, config_.envs * log.capacity);
-}
-
-/// What making the longest lists takes beside them.
-void CudaUpdates::plan_lists() {
-  cuda::CompactArgs args{};
-  args.slots = slots_;
-  args.num_envs = config_.envs;
-  cuda_check(cuda::working_memory(args, lists_working_bytes_), "planning the lists");
-}
-
-/// Lays out the lists of so many updates, and what making them takes, in memory that grows when
-/// more is to be listed than ever before.
-CudaUpdates::ListsPlace CudaUpdates::place_lists(std::int32_t slots) {
-  listed_ = listed(*frame_.episode_log);
-  ListsPlace to{};
-  to.args.log = *frame_.episode_log;
-  to.args.state = exchange_.state;
-  to.args.slots = slots;
-  to.args.num_envs = config_.envs;
-  to.args.listed = listed_;
-  to.args.working_bytes = lists_working_bytes_;
-  cuda::EpisodeLists lists{};
-  const auto place = [&](Arena& arena) {
-    arena.place(to.args.before, slots * config_.envs + 1);
-    arena.place(to.args.working, to.args.working_bytes);
-    to.from = arena.bytes();
-    lists.place(arena, slots, listed_, scored());
-  };
-  const std::int64_t bytes = arena_bytes(place);
-  to.bytes = bytes - to.from;
-  if (episodes_.bytes() < bytes) {
-    episodes_ = {};  // the old one goes before the new one comes
-    episodes_ = cuda::cleared_memory(bytes, kLessMemory, stream_);
-  }
-  if (episodes_read_.bytes() < to.bytes) {
-    episodes_read_ = {};
-    episodes_read_ = cuda::pinned_memory(to.bytes);
-  }
-  Arena arena(episodes_.data()), mirror(episodes_read_.data());
-  place(arena);
-  lists_.place(mirror, slots, listed_, scored());
-  to.args.total = lists.total;
-  to.args.length = lists.length;
-  to.args.score = lists.score;
-  return to;
-}
-
-/// Lists the episodes of the updates on the device and starts the copy of the lists.
-void CudaUpdates::read_lists(std::int32_t slots) {
-  const ListsPlace to = place_lists(slots);
-  cuda_check(cuda::compact_episodes(to.args, stream_.get()), "listing the episodes");
-  pull(episodes_read_.data(), episodes_.data() + to.from, to.bytes, "copying episodes");
 }
 
 void CudaUpdates::launch_stages(std::span<const Stage> stages) {
   for (const Stage stage : stages) launch(stage);
 }
 
-void CudaUpdates::launch_all() {
-  launch_stages(learner_->begin);
+/// What pass number `pass` of an update is launched with: what comes before it, unless another pass
+/// of its update, or of its epoch, has been there.
+void CudaUpdates::launch_stages_of(PassStart start) {
+  if (start == PassStart::kUpdate) launch_stages(learner_->begin);
+  if (start != PassStart::kPass) launch_stages(learner_->epoch);
   launch_stages(learner_->pass);
 }
 
-void CudaUpdates::launch_update() {
-  if (!update_graph_) return launch_all();
-  cuda_check(cudaGraphLaunch(update_graph_.get(), stream_.get()), "launching an update");
+void CudaUpdates::capture_update() {
+  const auto capture = [&](PassStart start) {
+    graphs_[static_cast<std::size_t>(start)] =
+        cuda::capture_graph(stream_, [&] { launch_stages_of(start); });
+  };
+  capture(PassStart::kUpdate);
+  if (frame_.epochs > 1) capture(PassStart::kEpoch);
+  if (frame_.minibatches > 1) capture(PassStart::kPass);
 }
 
-/// The pass under way from its beginning, with scales that lose so many bits.
+/// The passes of an update from number `pass` on.
+void CudaUpdates::launch_passes(std::int64_t pass) {
+  for (; pass < frame_.epochs * frame_.minibatches; ++pass) {
+    const PassStart start = pass == 0                        ? PassStart::kUpdate
+                            : pass % frame_.minibatches == 0 ? PassStart::kEpoch
+                                                             : PassStart::kPass;
+    const cuda::GraphExec& graph = graphs_[static_cast<std::size_t>(start)];
+    if (!graph) {
+      launch_stages_of(start);
+    } else {
+      cuda_check(cudaGraphLaunch(graph.get(), stream_.get()), "launching an update");
+    }
+  }
+}
+
+/// The pass under way from its beginning, with scales that lose so many bits, and those behind it.
 void CudaUpdates::launch_again(int bits_dropped) {
   host_.state->stop = Stop::kRunning;
   host_.state->bits_dropped = bits_dropped;
   push_control(0);
   launch_stages(learner_->pass);
+  launch_passes(host_.state->pass + 1);
 }
 
 /// Why the updates stopped, if they did, in the words every backend uses.
@@ -292,6 +210,8 @@ std::optional<const char*> CudaUpdates::stop_message() const {
       return numeric_error::kGradient;
     case Stop::kParameterNotFinite:
       return numeric_error::kParameter;
+    case Stop::kAdvantageNotFinite:
+      return numeric_error::kAdvantage;
   }
   return "the device reports a state it cannot be in";
 }
@@ -305,13 +225,14 @@ std::vector<UpdateResult> CudaUpdates::updates(std::uint32_t epoch, std::span<co
   if (std::exchange(stale_, true)) push_state();  // until all is well the host's copy counts
   std::copy_n(lr.begin(), count, host_.lr);
   *host_.state = {epoch, 0, Stop::kRunning, 0, state_};
+  host_.state->fresh = state_.environments.state.empty() ? 1 : 0;
   push_control(count);
 
-  for (std::int32_t i = 0; i < count; ++i) launch_update();
+  for (std::int32_t i = 0; i < count; ++i) launch_passes(0);
   read_back(count);
   while (host_.state->stop == Stop::kSaturated && host_.state->bits_dropped < kMaxRescalings) {
     launch_again(host_.state->bits_dropped + 1);
-    for (std::int32_t i = host_.state->slot + 1; i < count; ++i) launch_update();
+    for (std::int32_t i = host_.state->slot + 1; i < count; ++i) launch_passes(0);
     read_back(count);
   }
   const std::optional<const char*> message = stop_message();
@@ -325,34 +246,6 @@ std::vector<UpdateResult> CudaUpdates::updates(std::uint32_t epoch, std::span<co
   return out;
 }
 
-/// What was read of an update's episodes.
-void CudaUpdates::take_episodes(std::int32_t slot, UpdateResult& result) const {
-  const std::int64_t lanes = frame_.episode_log->lanes;
-  const auto* lengths = reinterpret_cast<const std::int32_t*>(episodes_read_.data());
-  const auto* scores = reinterpret_cast<const float*>(lengths + slots_ * lanes);
-  std::int64_t first = slot * lanes, listed = result.episodes;
-  if (!frame_.episodic) {
-    lengths = lists_.length;
-    scores = lists_.score;
-    first = slot * listed_;
-    listed = std::min(listed, listed_);
-  }
-  lengths += first;
-  result.length_sum = frame_.episodic ? std::accumulate(lengths, lengths + listed, std::int64_t{0})
-                                      : lists_.total[slot].steps;
-  const std::int64_t unlisted = listed - std::min(listed, most_listed_);
-  result.lengths.assign(lengths + unlisted, lengths + listed);
-  if (scored()) {
-    scores += first;
-    result.score_sum = frame_.episodic ? sum_of_scores({scores, static_cast<std::size_t>(listed)})
-                                       : lists_.total[slot].score.value();
-    result.scores.assign(scores + unlisted, scores + listed);
-  } else {  // a point a step
-    result.score_sum = static_cast<double>(result.length_sum);
-    result.scores.assign(lengths + unlisted, lengths + listed);
-  }
-}
-
 /// What the first `slots` updates tell.
 std::vector<UpdateResult> CudaUpdates::results(std::int32_t slots) {
   std::vector<UpdateResult> out(static_cast<std::size_t>(slots));
@@ -364,6 +257,7 @@ std::vector<UpdateResult> CudaUpdates::results(std::int32_t slots) {
     result.steps = frame_.episodic ? result.length_sum : config_.envs * config_.horizon;
     static_cast<UpdateFigures&>(result) = log;
     result.rescalings = log.rescalings;
+    result.carried = config_.critic != Critic::kNone;
   }
   return out;
 }

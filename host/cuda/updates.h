@@ -1,13 +1,14 @@
-// What every CUDA backend does around its kernels: batches of updates as so many launches of one
-// captured graph, the stages of a learner in order, what is read back after them, and what happens
-// when one stops. Which arrays a stage works on and which kernels it is made of is left to
-// CudaBackend and CudaTableBackend.
+// What every CUDA backend does around its kernels: batches of updates as so many launches of
+// captured graphs, one a pass, the stages of a learner in order, what is read back after them, and
+// what happens when one stops. Which arrays a stage works on and which kernels it is made of is
+// left to CudaBackend and CudaTableBackend.
 //
 // Between the first and the last update of a batch nothing is allocated, copied or waited for; what
 // an update tells is read back once, at the end. The host keeps a copy of the training state as of
 // then: what a lost device takes with it is the batch under way, never the state before it.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <span>
 #include <vector>
@@ -95,6 +96,7 @@ class CudaUpdates : public Backend {
     std::int64_t num_parameters = 0;
     bool episodic = true;
     cuda::EpisodeLog* episode_log = nullptr;
+    std::int64_t epochs = 1, minibatches = 1;  // an update has so many passes, one by the other
   };
   /// Fills in the arguments of the kernels but for pointers; called once.
   virtual Frame make_frame() = 0;
@@ -106,8 +108,10 @@ class CudaUpdates : public Backend {
   virtual void launch(Stage stage) = 0;
   /// Brings the host's training state to the device, accumulators at zero.
   virtual void push_state() = 0;
-  /// Takes the training state from host_.
+  /// Takes the training state from host_, and what read_environments() has brought.
   virtual void keep_state() = 0;
+  /// Starts the copy of environments that go on from update to update to the host.
+  virtual void read_environments() {}
 
   /// Size of the episode log of a rollout of `groups` groups, and the slots there is memory for;
   /// for make_frame().
@@ -191,9 +195,9 @@ class CudaUpdates : public Backend {
   cuda::PinnedMemory mirror_;  // of the exchange
   cuda::Exchange exchange_{}, host_{};
   std::int32_t slots_ = 0;
-  cuda::DeviceMemory episodes_;       // with --horizon: sums over environments, lists
-  cuda::PinnedMemory episodes_read_;  // lists; of whole episodes lengths, then scores
-  cuda::GraphExec update_graph_;
+  cuda::DeviceMemory episodes_;            // with --horizon: sums over environments, lists
+  cuda::PinnedMemory episodes_read_;       // lists; of whole episodes lengths, then scores
+  std::array<cuda::GraphExec, 3> graphs_;  // by PassStart; empty: launched one by one
   // play()
   cuda::Event play_start_, play_end_;
   cuda::DeviceMemory play_memory_;
@@ -201,16 +205,21 @@ class CudaUpdates : public Backend {
   cuda::Stream stream_;  // goes first: a capture that a fault left open would keep the rest alive
 
  private:
+  /// What a pass begins.
+  enum class PassStart : std::uint8_t { kUpdate, kEpoch, kPass };
   /// How lists are made, and what to copy of episodes_.
   struct ListsPlace {
     cuda::CompactArgs args;
     std::int64_t from, bytes;
   };
+  /// Of the log of whole episodes, which the host pins as much memory for, and of any at least.
+  static constexpr std::int64_t kLeastLogBytes = std::int64_t{64} << 20;
   std::int32_t slots_in(std::int64_t room, const cuda::EpisodeLog& log, bool episodic) const;
   void allocate_training();
   void launch_stages(std::span<const Stage> stages);
-  void launch_all();
-  void launch_update();
+  void launch_stages_of(PassStart start);
+  void capture_update();
+  void launch_passes(std::int64_t pass);
   void launch_again(int bits_dropped);
   void read_back(std::int32_t slots);
   void push_control(std::int64_t rates);

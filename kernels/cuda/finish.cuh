@@ -64,6 +64,59 @@ __device__ inline void clear_array(T* array, std::int64_t count) {
   for (std::int64_t i = threadIdx.x; i < count; i += blockDim.x) array[i] = 0;
 }
 
+/// L2 norm of the gradient, in every thread, by the partial sums of kSquareParts threads; a barrier
+/// comes before anything is read. `part` is shared memory nobody else uses.
+__device__ inline double block_norm(const UpdateArgs& args, double (&part)[kSquareParts]) {
+  const int thread = static_cast<int>(threadIdx.x);
+  __syncthreads();
+  part[thread] = part_of_squares(args.gradient, args.num_parameters, thread);
+  for (int stride = kSquareParts / 2; stride >= 1; stride /= 2) {
+    __syncthreads();
+    if (thread < stride) part[thread] += part[thread + stride];
+  }
+  __syncthreads();
+  return sqrt(part[0]);
+}
+
+/// Steps the optimiser, the block together. False, and nothing has changed, where a number would
+/// not be finite; in every thread.
+__device__ inline bool block_step(const UpdateArgs& args, const OptimizerArgs& optimizer) {
+  const std::int64_t P = args.num_parameters, thread = threadIdx.x, threads = blockDim.x;
+  bool broken = false;
+  for (std::int64_t i = thread; i < P; i += threads) {
+    float parameter = args.parameters[i], m = args.first_moment[i], v = args.second_moment[i];
+    optimizer_step(optimizer, args.gradient[i], parameter, m, v);
+    broken |= !(abs(parameter) <= kLargestFloat) || !(abs(v) <= kLargestFloat);
+    args.staged[i] = parameter;
+    args.staged[P + i] = m;
+    args.staged[2 * P + i] = v;
+  }
+  if (__syncthreads_or(broken) != 0) return false;
+  for (std::int64_t i = thread; i < P; i += threads) {
+    args.parameters[i] = args.staged[i];
+    args.first_moment[i] = args.staged[P + i];
+    args.second_moment[i] = args.staged[2 * P + i];
+  }
+  __syncthreads();
+  return true;
+}
+
+/// Writes the weights in walking order, the block together; FlatLayout::critic of the parameters.
+__device__ inline void block_pack(const UpdateArgs& args, std::int32_t critic) {
+  const PolicyView<float>& policy = args.rollout.policy;
+  const std::int32_t hidden = policy.hidden - (critic > 0 ? critic : 0);
+  const PackArgs<float> pack{args.parameters, args.plan.O,     args.plan.A, hidden,
+                             policy.chain,    args.drop_scale, critic};
+  const int size = pack.unit_size();
+  const int thread = static_cast<int>(threadIdx.x), threads = static_cast<int>(blockDim.x);
+  for (int i = thread; i < pack.unit_count() * size; i += threads) {
+    pack_number(pack, i / size, i % size, args.units);
+  }
+  for (int y = thread; policy.hidden > 0 && y < pack.outputs(); y += threads) {
+    args.output_bias[y] = packed_output_bias(pack, y);
+  }
+}
+
 /// What a finished update hands to the next one. `running` is the new state.
 __device__ inline void begin_next_update(const UpdateArgs& args, const UpdateState& state,
                                          const RunningState& running, const UpdateLog& log) {
@@ -89,7 +142,6 @@ finish_kernel(const __grid_constant__ UpdateArgs args) {
   const UpdatePlan& plan = args.plan;
   const PolicyView<float>& policy = args.rollout.policy;
   const GradientLayout layout = gradient_layout(policy, plan.O, logits_of(plan.A));
-  const std::int64_t P = args.num_parameters;
   const int thread = static_cast<int>(threadIdx.x);
   const UpdateState state = *args.state;
   if (state.stop != Stop::kRunning) return;
@@ -125,46 +177,14 @@ finish_kernel(const __grid_constant__ UpdateArgs args) {
       figures_of(static_cast<std::int64_t>(args.sums[layout.loss()]), scales.loss_scale,
                  static_cast<std::int64_t>(args.sums[layout.entropy()]), scales.entropy_scale,
                  episodes, returns.count);
-  __syncthreads();
-
-  part[thread] = part_of_squares(args.gradient, P, thread);
-  for (int stride = kBlock / 2; stride >= 1; stride /= 2) {
-    __syncthreads();
-    if (thread < stride) part[thread] += part[thread + stride];
-  }
-  __syncthreads();
-  log.grad_norm = sqrt(part[0]);
+  log.grad_norm = block_norm(args, part);
   if (!(log.grad_norm <= kLargestDouble)) return stop(Stop::kGradientNotFinite);
 
   advance_running_mean(plan, returns, running);
   const OptimizerArgs optimizer =
       optimizer_args(plan.optimizer, args.lr[state.slot], log.grad_norm, running);
-  bool broken = false;
-  for (std::int64_t i = thread; i < P; i += kBlock) {
-    float parameter = args.parameters[i], m = args.first_moment[i], v = args.second_moment[i];
-    optimizer_step(optimizer, args.gradient[i], parameter, m, v);
-    broken |= !(abs(parameter) <= kLargestFloat) || !(abs(v) <= kLargestFloat);
-    args.staged[i] = parameter;
-    args.staged[P + i] = m;
-    args.staged[2 * P + i] = v;
-  }
-  if (__syncthreads_or(broken) != 0) return stop(Stop::kParameterNotFinite);
-
-  for (std::int64_t i = thread; i < P; i += kBlock) {
-    args.parameters[i] = args.staged[i];
-    args.first_moment[i] = args.staged[P + i];
-    args.second_moment[i] = args.staged[2 * P + i];
-  }
-  __syncthreads();
-  const PackArgs<float> pack{args.parameters, plan.O,       plan.A,
-                             policy.hidden,   policy.chain, args.drop_scale};
-  const int size = pack.unit_size();
-  for (int i = thread; i < pack.unit_count() * size; i += kBlock) {
-    pack_number(pack, i / size, i % size, args.units);
-  }
-  for (int z = thread; policy.hidden > 0 && z < logits_of(plan.A); z += kBlock) {
-    args.output_bias[z] = packed_output_bias(pack, z);
-  }
+  if (!block_step(args, optimizer)) return stop(Stop::kParameterNotFinite);
+  block_pack(args, kNoCritic);
   begin_next_update(args, state, running, log);
 }
 

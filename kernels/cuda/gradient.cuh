@@ -28,17 +28,18 @@
 
 namespace lockstep::cuda {
 
-/// Sums over all steps whatever the units do: of the components, the loss and the entropy. Lane i
-/// keeps the i-th of them, and gets the other lanes' share of it every kSteps steps.
-template <int kComponents>
+/// Sums over all steps whatever the units do: of the components, and of the figures, loss and
+/// entropy. Lane i keeps the i-th of them, and gets the other lanes' share of it every kSteps
+/// steps.
+template <int kComponents, int kFigures = 2>
 struct StepSums {
   static constexpr int kSteps = kFlushSteps / kWarp;
-  static_assert(kComponents + 2 <= kWarp);
-  std::int32_t sum[kComponents + 2] = {};
+  static_assert(kComponents + kFigures <= kWarp);
+  std::int32_t sum[kComponents + kFigures] = {};
   std::int64_t wide = 0;
 
   __device__ void flush() {
-    for (int c = 0; c < kComponents + 2; ++c) {
+    for (int c = 0; c < kComponents + kFigures; ++c) {
       const std::int32_t total = warp_sum(sum[c]);
       if (lane_index() == c) wide += total;
       sum[c] = 0;

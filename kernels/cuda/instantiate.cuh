@@ -2,6 +2,10 @@
 // this header and the environment's, and uses LS_INSTANTIATE_CUDA(name, Type).
 #pragma once
 
+#include "kernels/cuda/critic_finish.cuh"
+#include "kernels/cuda/critic_rollout.cuh"
+#include "kernels/cuda/critic_sums.cuh"
+#include "kernels/cuda/critic_weigh.cuh"
 #include "kernels/cuda/finish.cuh"
 #include "kernels/cuda/gradient.cuh"
 #include "kernels/cuda/launchers.h"
@@ -20,6 +24,11 @@ cudaError_t rollout(const UpdateArgs& args, const LaunchShape& shape, cudaStream
   return play_all<E>(play_args(args), shape, stream);
 }
 
+template <class E>
+inline constexpr ActorCriticOperations kActorCritic = {critic_rollout<E>,    critic_credit,
+                                                       critic_shuffle,       critic_weigh<E>,
+                                                       critic_accumulate<E>, critic_finish};
+
 }  // namespace lockstep::cuda
 
 #define LS_INSTANTIATE_CUDA(name, Type)                                             \
@@ -29,5 +38,5 @@ cudaError_t rollout(const UpdateArgs& args, const LaunchShape& shape, cudaStream
                                         play<Type>,     rollout<Type>,              \
                                         returns,        baseline,                   \
                                         gradient<Type>, finish,                     \
-                                        step_all<Type>};                            \
+                                        step_all<Type>, &kActorCritic<Type>};       \
   }

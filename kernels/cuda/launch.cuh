@@ -23,8 +23,9 @@ inline constexpr unsigned kAllLanes = 0xffffffffu;
 
 #ifdef __CUDACC__
 
-/// A kernel for blocks of at most `threads` threads.
-#define LS_KERNEL(threads) __global__ void __launch_bounds__(threads)
+/// A kernel for blocks of at most so many threads; LS_KERNEL(threads, 1): of which there is one, so
+/// that registers need not be left for others.
+#define LS_KERNEL(...) __global__ void __launch_bounds__(__VA_ARGS__)
 /// Memory of the block: LS_SHARED(tile, float[32][4]); uninitialised.
 #define LS_SHARED(name, ...) __shared__ std::type_identity_t<__VA_ARGS__> name
 /// The `shared_bytes` of the launch as an array of T, 16-byte aligned.
@@ -38,7 +39,7 @@ inline constexpr unsigned kAllLanes = 0xffffffffu;
 
 #else
 
-#define LS_KERNEL(threads) void
+#define LS_KERNEL(...) void
 #define LS_SHARED(name, ...) CUEMU_SHARED(name, __VA_ARGS__)
 #define LS_DYNAMIC_SHARED(T, name) CUEMU_DYNAMIC_SHARED(T, name)
 

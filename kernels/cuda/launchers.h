@@ -50,14 +50,19 @@ enum class Stop : std::int32_t {
   kSaturated,    // the gradient needs smaller scales: bits_dropped + 1, then gradient, finish
   kGradientNotFinite,
   kParameterNotFinite,
+  kAdvantageNotFinite,
 };
 
 struct UpdateState {
   std::uint32_t epoch;  // of the rollout under way
   std::int32_t slot;    // number of the update within the batch of updates
   Stop stop;
-  std::int32_t bits_dropped;  // of this update's gradient scales
+  std::int32_t bits_dropped;  // of the gradient scales of the pass under way
   RunningState running;
+  // with a critic
+  std::int32_t pass = 0;   // number of the pass under way within the update
+  std::int32_t ended = 0;  // this pass and those behind it are left out
+  std::int32_t fresh = 0;  // the rollout starts episodes, none is carried over yet
 };
 
 /// What one update tells; written by finish().
@@ -120,6 +125,8 @@ struct UpdateArgs {
   UpdateLog* log;  // [slots]
 };
 
+struct ActorCriticOperations;  // actor_critic_launchers.h
+
 /// Launchers return the error of the launch, cudaSuccess if none. Shapes were checked by the host.
 /// A rollout of more steps than LaunchShape::cut allows is several launches; without memory for
 /// what is saved between them it is cudaErrorInvalidValue.
@@ -135,6 +142,7 @@ struct Operations {
   cudaError_t (*gradient)(const UpdateArgs& args, const LaunchShape& shape, cudaStream_t);
   cudaError_t (*finish)(const UpdateArgs& args, cudaStream_t);
   cudaError_t (*step)(const StepBuffers& args, const LaunchShape& shape, cudaStream_t);
+  const ActorCriticOperations* actor_critic;
 };
 
 }  // namespace lockstep::cuda

@@ -2,8 +2,10 @@
 // the record of its steps.
 #pragma once
 
+#include "kernels/carried_episodes.h"
 #include "kernels/cuda/rollout_parts.cuh"
 #include "kernels/cuda/warp.cuh"
+#include "kernels/policy.h"
 #include "kernels/rollout_step.h"
 
 namespace lockstep::cuda {
@@ -44,6 +46,16 @@ __device__ inline Episode<E, float> first_episode(const RolloutArgs<float>& args
                                                   std::int64_t env) {
   const auto id = static_cast<std::uint32_t>(env);
   return {start_state<E, float>(args.stream, id, 0u), 0, 0u, env < args.num_envs};
+}
+
+/// Evaluates a policy with a critic, which has no dropout: the value, and the logits.
+template <PolicyForm kForm, class Policy, int O, int Z>
+__device__ inline float logits_and_value(const Policy& policy, const float (&obs)[1][O],
+                                         float (&logits)[1][Z]) {
+  float outputs[1][Z + 1];
+  policy_logits<kForm, 1, float>(policy, obs, static_cast<DropoutMask<float>*>(nullptr), outputs);
+  for (int z = 0; z < Z; ++z) logits[0][z] = outputs[0][z];
+  return outputs[0][Z];
 }
 
 /// An environment between two parts of a rollout.

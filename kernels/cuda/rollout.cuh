@@ -103,7 +103,9 @@ __device__ inline void flush_bits(const RolloutArgs<float>& args, WarpScratch<kE
 static_assert(kRing == kGroup && kWarp == 2 * kGroup, "a lane flushes one step of one group");
 
 /// Plays the environments of a warp from `first` on; kParts: a part of the rollout's steps.
-template <class E, PolicyForm kForm, bool kEpisodic, bool kParts, int kEnvs, class Policy>
+/// kCritic: the policy has a value behind its logits, and episodes go on from the rollout before.
+template <class E, PolicyForm kForm, bool kEpisodic, bool kParts, int kEnvs, bool kCritic = false,
+          class Policy>
 __device__ inline void play_warp(const PlayArgs& play, const Policy& policy,
                                  WarpScratch<kEnvs>& scratch, std::int64_t first) {
   constexpr int O = E::kObservationSize;
@@ -132,6 +134,11 @@ __device__ inline void play_warp(const PlayArgs& play, const Policy& policy,
   for (int k = 0; k < kEnvs; ++k) {
     episode[k] = first_episode<E>(args, id(k));
     scores[k] = {0.0f, 0.0f};
+  }
+  if constexpr (kCritic) {
+    if (play.part.starts() && play.state->fresh == 0 && WarpRecord(args, first).pairs > 0) {
+      resume_carried<E, float>(args.carried, id(0), episode[0], scores[0]);
+    }
   }
   const std::int32_t first_step = kParts ? play.part.begin() : 0;
   const std::int32_t end = kParts ? play.part.end : args.T;
@@ -171,9 +178,12 @@ __device__ inline void play_warp(const PlayArgs& play, const Policy& policy,
 
     float obs[kEnvs][O];
     float logits[kEnvs][Z];
+    [[maybe_unused]] float value = 0;
     LS_UNROLL
     for (int k = 0; k < kEnvs; ++k) E::template observe<float>(episode[k].state, obs[k]);
-    if constexpr (!kRandom) {
+    if constexpr (kCritic) {
+      value = logits_and_value<kForm>(policy, obs, logits);
+    } else if constexpr (!kRandom) {
       DropoutWalk dropout{
           args.stream, policy.drop_below, policy.drop_half, id(0), static_cast<std::uint32_t>(t),
           {}};
@@ -187,6 +197,14 @@ __device__ inline void play_warp(const PlayArgs& play, const Policy& policy,
       const auto action = choose_action<kForm, float, A>(args, id(k), t, logits[k], words[k].w[0]);
       const Episode<E, float> before = episode[k];
       const StepOutcome<float> out = advance_and_score<E, float>(episode[k], scores[k], action);
+      if constexpr (kCritic) {
+        if (rows.pairs > 0) *rows.at(record.value, k, t, 1, 0) = value;
+        if (rows.pairs > 0 && (out.truncated || t == args.T - 1)) {
+          float after[1][O], unused[1][Z];
+          E::template observe<float>(episode[k].state, after[0]);
+          *rows.at(record.next_value, k, t, 1, 0) = logits_and_value<kForm>(policy, after, unused);
+        }
+      }
       if constexpr (kEpisodic) {
         close_scores<E, float>(scores[k], out.ended);
         stand_still<E, float>(episode[k], before, out.ended);
@@ -236,13 +254,15 @@ __device__ inline void play_warp(const PlayArgs& play, const Policy& policy,
     if (recording && k < rows.pairs && lane_index() % kGroup == 0) {
       record.steps[rows.group + 2 * k] = t;
     }
-    if (kParts && k < rows.pairs) {
+    if (kParts && k < rows.pairs && (!kCritic || goes_on)) {
       SavedEpisode<E>& saved = saved_episode<E>(play, id(k));
       save<E>(saved, episode[k], scores[k]);
       saved.words[0] = words[k];
       if constexpr (kDrawnAhead) saved.next_start = next_start[k];
     }
     if (goes_on) continue;
+    if (kCritic && rows.pairs > 0)
+      save_carried<E, float>(args.carried, id(k), episode[k], scores[k]);
     leave<E, kEpisodic>(play, first + k * kWarp + lane_index(), k < rows.pairs, episode[k],
                         scores[k], t);
   }
@@ -252,6 +272,13 @@ __device__ inline void play_warp(const PlayArgs& play, const Policy& policy,
 LS_HD constexpr int padded_chain(int chain) {
   constexpr int kTurn = PaddedPolicy::kTurn;
   return (chain + kTurn - 1) / kTurn * kTurn;
+}
+
+/// Bytes of a policy whose chains are padded.
+template <int O, int Z>
+std::size_t padded_bytes(const PolicyView<float>& policy) {
+  return sizeof(float) * kPartials * unit_stride(O, Z) *
+         static_cast<std::size_t>(padded_chain(policy.chain));
 }
 
 /// Copies the policy's units to shared memory, padding every chain. All threads of a block; ends
@@ -327,9 +354,8 @@ cudaError_t launch_rollout(const PlayArgs& play, int block, std::size_t shared_b
 
 template <class E, PolicyForm kForm, int kEnvs>
 cudaError_t launch_network(const PlayArgs& play, int block, cudaStream_t stream) {
-  constexpr int kStride = unit_stride(E::kObservationSize, logits_of(E::kNumActions));
-  const std::size_t bytes = sizeof(float) * kPartials * kStride *
-                            static_cast<std::size_t>(padded_chain(play.rollout.policy.chain));
+  const std::size_t bytes =
+      padded_bytes<E::kObservationSize, logits_of(E::kNumActions)>(play.rollout.policy);
   constexpr std::size_t kScratch = sizeof(WarpScratch<kEnvs>) * (kPlayBlock<kEnvs> / kWarp);
   if (bytes + kScratch <= kPlainShared) {
     return launch_rollout<E, kForm, kEnvs, true>(play, block, bytes, stream);

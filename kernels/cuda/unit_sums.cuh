@@ -8,11 +8,12 @@
 
 namespace lockstep::cuda {
 
-/// How the sums of a gradient are dealt out; sizes that keep a lane's share in registers.
-template <class E, bool kKept>
+/// How the sums of a gradient of Z outputs are dealt out, all of them logits unless there is a
+/// critic; sizes that keep a lane's share in registers.
+template <class E, bool kKept, int kOutputs = logits_of(E::kNumActions)>
 struct GradientShare {
   static constexpr int O = E::kObservationSize;
-  static constexpr int Z = logits_of(E::kNumActions);
+  static constexpr int Z = kOutputs;
   static constexpr int C = Z * (O + 1);
   static constexpr int kComponents = C <= 20 ? C : 16;  // of a block
   static constexpr int kComponentChunks = (C + kComponents - 1) / kComponents;
@@ -58,9 +59,9 @@ __device__ inline void draw_kept(const RandomStream& stream, const PolicyView<fl
 }
 
 /// The sums of a warp over its chunk of hidden units.
-template <class E, PolicyForm kForm, bool kKept>
+template <class E, PolicyForm kForm, bool kKept, int kOutputs = logits_of(E::kNumActions)>
 struct UnitSums {
-  using Share = GradientShare<E, kKept>;
+  using Share = GradientShare<E, kKept, kOutputs>;
   static constexpr int O = Share::O;
   static constexpr int kUnits = Share::kUnits;
   static constexpr int kComponents = Share::kComponents;

@@ -72,6 +72,10 @@ CASES = [
     Case("train", "--envs 1000 --updates 10 --activation leaky_relu --dropout 0.2 --hidden 200", PLAIN),
     Case("train", "--envs 1000 --updates 10 --hidden 1000", PLAIN),
     Case("train", "--envs 1000 --updates 10 --policy linear --entropy-coef 0.01", PLAIN),
+    Case("train", "--recipe large --updates 4", PLAIN),
+    Case("train", "--algorithm ppo --envs 1000 --updates 10 --critic shared --activation leaky_relu", PLAIN),
+    Case("train", "--algorithm ppo --envs 257 --updates 5 --shuffle steps --value-clip 0.2", PLAIN),
+    Case("train", "--algorithm a2c --envs 33 --updates 40", PLAIN),
     Case("rollout", "--envs 1000 --steps 500", BOTH),
     Case("rollout", "--envs 4096 --steps 500 --policy random", PLAIN),
     # 8 and 4 environments a warp, 2 with 1000 units; a saved picture has 6400 bytes, so rollouts are small
@@ -94,6 +98,7 @@ TINY_CASES = [
     Case("train", "--envs 33 --updates 2", ("auto:0", "thread:32", "lanes8:64")),
     Case("train", "--envs 64 --updates 2 --horizon 24 --store recompute --baseline none", ("auto:0", "thread:64")),
     Case("train", "--envs 17 --updates 2 --activation leaky_relu --dropout 0.5", ("auto:0",)),
+    Case("train", "--algorithm ppo --envs 18 --updates 2", ("auto:0", "thread:64")),
     Case("rollout", "--envs 33 --steps 40", ("auto:0", "lanes8:32")),
     pong("train", "--envs 2 --updates 2 --hidden 16", 0, 64),
     pong("train", "--envs 1 --updates 1 --hidden 40 --frame-skip 2-6 --repeat-action-probability 0.25 --horizon 1200", 0),

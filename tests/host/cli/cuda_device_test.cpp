@@ -65,6 +65,16 @@ TEST_F(CudaDeviceTest, TheWeightsAreTheSameOnEveryDevice) {
   EXPECT_THAT(test::slurp(folder_ / "b/run.json"), HasSubstr("\"device\": \"cuda:0 "));
 }
 
+TEST_F(CudaDeviceTest, SoAreThoseOfALearnerWithACritic) {
+  for (const std::string algorithm : {"ppo", "a2c"}) {
+    const std::string cpu = algorithm + "-cpu", cuda = algorithm + "-cuda";
+    ASSERT_EQ(run(train("cpu", cpu, {"--algorithm", algorithm, "--updates", "3"})).code, 0);
+    ASSERT_EQ(run(train("cuda", cuda, {"--algorithm", algorithm, "--updates", "2"})).code, 0);
+    ASSERT_EQ(run({"train", "--quiet", "--resume", cuda, "--updates", "3"}).code, 0);
+    EXPECT_EQ(weights(cuda), weights(cpu));
+  }
+}
+
 TEST_F(CudaDeviceTest, EvaluationsAndRolloutsAreTheSame) {
   ASSERT_EQ(run(train("cpu", "r", {"--updates", "2"})).code, 0);
   const auto eval = [&](const char* device) {

@@ -2,9 +2,11 @@
 // and ends with the bits of a run that stayed on the CPU.
 #include <gtest/gtest.h>
 
+#include "host/cuda/actor_critic.h"
 #include "host/files/checkpoint.h"
 #include "host/files/metrics.h"
 #include "host/train/trainer.h"
+#include "tests/support/actor_critic.h"
 #include "tests/support/cuda_backends.h"
 #include "tests/support/scratch_folder.h"
 
@@ -19,13 +21,23 @@ class CudaResume : public testing::Test {
 
   void train(const Config& c, bool on_cuda) {
     const EnvironmentEntry& environment = find_environment(c.env);
-    if (on_cuda) {
+    if (c.critic != Critic::kNone) {
+      run_training(*critic_backend(c, environment, on_cuda), c, environment, test::initial_state(c),
+                   {});
+    } else if (on_cuda) {
       CudaBackend backend = test::make_cuda_backend(c);
       run_training(backend, c, environment, test::initial_state(c), {});
     } else {
       CpuBackend backend(c, environment, {});
       run_training(backend, c, environment, test::initial_state(c), {});
     }
+  }
+  static std::unique_ptr<Backend> critic_backend(const Config& c,
+                                                 const EnvironmentEntry& environment,
+                                                 bool on_cuda) {
+    if (!on_cuda) return std::make_unique<CpuActorCritic>(c, environment, CpuTuning{});
+    return std::make_unique<CudaActorCritic>(c, environment, *cuda::find_operations(c.env.c_str()),
+                                             CudaTuning{});
   }
   /// Trains in parts, each until its update and on its device.
   struct Part {
@@ -78,6 +90,20 @@ TEST_F(CudaResume, SoDoesOneWithAHorizonARunningMeanAndEvaluations) {
   const fs::path cpu = run("cpu", {{6, false}});
   expect_same(run("cuda-cpu", {{3, true}, {6, false}}), cpu);
   expect_same(run("cpu-cuda", {{2, false}, {6, true}}), cpu);
+}
+
+TEST_F(CudaResume, SoDoesOneWithACriticInTheMiddleOfItsEpisodes) {
+  config = test::ppo_config(18);
+  config.until_score = 1e9;
+  config.eval_every = 3;
+  config.eval_episodes = 5;
+  for (const char* env : {"cartpole", "corridor"}) {
+    config.env = env;
+    const std::string name = env;
+    const fs::path cpu = run(name + "-cpu", {{6, false}});
+    expect_same(run(name + "-cuda-cpu", {{3, true}, {6, false}}), cpu);
+    expect_same(run(name + "-cpu-cuda", {{2, false}, {6, true}}), cpu);
+  }
 }
 
 TEST_F(CudaResume, TheIntervalOfTheLogChangesNoWeight) {
