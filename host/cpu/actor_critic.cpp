@@ -2,7 +2,6 @@
 #include "host/cpu/actor_critic.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "host/errors.h"
 
@@ -33,19 +32,15 @@ void CpuActorCritic::weigh(int bits_dropped) {
   set_scales(bits_dropped);
 }
 
-/// Every output's terms are bounded by its own largest gradient: a value loss in the hundreds takes
-/// no bit from a policy gradient.
 void CpuActorCritic::set_scales(int bits_dropped) {
   const int O = shape_.O, Y = logits() + 1;
-  const float drop = static_cast<float>(std::ldexp(1.0, -bits_dropped));
   for (int y = 0; y < Y; ++y) {
     for (int i = 0; i <= O; ++i) {
-      const float limit = i < O ? environment_->facts->observation_limit[i] : 1.0f;
-      args_.scale[y * (O + 1) + i] = scale_for(weighed_sums_.largest[y] * limit) * drop;
+      args_.scale[y * (O + 1) + i] = term_scale(plan_, weighed_sums_.largest[y], i, bits_dropped);
     }
   }
   for (int f = 0; f < kWeighedFigures; ++f) {
-    args_.scale[Y * (O + 1) + f] = scale_for(weighed_sums_.largest[Y + f]);
+    args_.scale[Y * (O + 1) + f] = scale_for_largest(weighed_sums_.largest[Y + f]);
   }
 }
 

@@ -4,18 +4,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <limits>
 
 #include "host/errors.h"
 
 namespace lockstep {
-
-float scale_for(float largest) {
-  constexpr float kMargin = 1 + 1e-5f;  // for the rounding of products with a largest number
-  constexpr float kNotZero = 1e-30f;
-  return scale_for_bound(static_cast<double>(largest) * static_cast<double>(kMargin) +
-                         static_cast<double>(kNotZero));
-}
 
 template <class Base>
 CriticUpdates<Base>::CriticUpdates(const Config& config, const EnvironmentEntry& environment,
@@ -57,16 +49,8 @@ void CriticUpdates<Base>::upload(const TrainingState& state) {
     carried_score_.zero();
     return;
   }
-  const EnvironmentStates& from = state.environments;
-  for (std::int64_t env = 0; env < this->config_.envs; ++env) {
-    const auto i = static_cast<std::size_t>(env);
-    for (std::int64_t s = 0; s < state_size_; ++s) {
-      carried_state_[(env / kGroup * state_size_ + s) * kGroup + env % kGroup] =
-          from.state[i * static_cast<std::size_t>(state_size_) + static_cast<std::size_t>(s)];
-    }
-    carried_steps_[env] = from.steps[i];
-    if (!from.score.empty()) carried_score_[env] = from.score[i];
-  }
+  states_to_lanes(state.environments, state_size_, carried_state_.data(), carried_steps_.data(),
+                  carried_score_.data());
 }
 
 template <class Base>
@@ -74,14 +58,9 @@ TrainingState CriticUpdates<Base>::download() const {
   TrainingState state = Base::download();
   state.environments = {};
   if (fresh_) return state;
-  EnvironmentStates& to = state.environments;
-  for (std::int64_t env = 0; env < this->config_.envs; ++env) {
-    for (std::int64_t s = 0; s < state_size_; ++s) {
-      to.state.push_back(carried_state_[(env / kGroup * state_size_ + s) * kGroup + env % kGroup]);
-    }
-    to.steps.push_back(carried_steps_[env]);
-    if (this->steps().reward != nullptr) to.score.push_back(carried_score_[env]);
-  }
+  state.environments = states_from_lanes(this->config_.envs, state_size_, carried_state_.data(),
+                                         carried_steps_.data(),
+                                         before_.score.empty() ? nullptr : carried_score_.data());
   return state;
 }
 
@@ -162,23 +141,16 @@ void CriticUpdates<Base>::credit() {
   if (!finite) throw NumericError(numeric_error::kAdvantage);
   const AdvantageRange range = merged(ranges_);
   UpdatePlan& plan = this->plan_;
-  plan.advantage_scale = scale_for(range.advantage);
-  const float return_scale = scale_for(range.target);
+  plan.advantage_scale = scale_for_largest(range.advantage);
+  const float return_scale = scale_for_largest(range.target);
   auto& batch = this->batch_;
   batch.advantages = moments_of(minibatches_.all(), plan.advantage_scale, false);
   batch.returns = moments_of(minibatches_.all(), return_scale, true);
   batch.steps = record.groups * record.T * kGroup;
   batch.episodes = this->outcome_.count(config.envs);
   this->moments_ = normalisation(plan, batch.advantages);
-  // what is left of the returns when the values are taken away is the advantage
-  const auto deviation = [](const ReturnSums& sums, float scale) {
-    const double inv_std = moments(sums.count, sums.sum, squares_of(sums), scale, false).inv_std;
-    return inv_std > 0 ? 1 / inv_std : 0.0;
-  };
-  const double left = deviation(batch.advantages, plan.advantage_scale);
-  const double all = deviation(batch.returns, return_scale);
   explained_variance_ =
-      all > 0 ? 1 - left * left / (all * all) : std::numeric_limits<double>::quiet_NaN();
+      explained_variance(batch.advantages, plan.advantage_scale, batch.returns, return_scale);
 }
 
 /// The epochs and minibatches of an update; PPO stops between epochs where the policy has moved far
@@ -188,15 +160,13 @@ void CriticUpdates<Base>::learn(Turn& turn) {
   told_ = {};
   for (inner_epoch_ = 0; inner_epoch_ < this->config_.epochs; ++inner_epoch_) {
     this->walk(this->learner().epoch, turn);
-    const PassSums before = told_;
+    const PassFigures before = told_;
     for (minibatch_ = 0; minibatch_ < minibatches_.count(); ++minibatch_) {
       this->repeat_until_in_range(this->learner().pass, turn);
     }
-    const double kl = (told_.sums.approx_kl - before.sums.approx_kl) /
-                      static_cast<double>(told_.passes - before.passes);
-    if (kl > this->config_.target_kl) break;
+    if (told_.kl_since(before) > this->config_.target_kl) break;
   }
-  tell_figures(turn.result);
+  static_cast<UpdateFigures&>(turn.result) = told_.mean(explained_variance_);
 }
 
 template <class Base>
@@ -253,27 +223,15 @@ template <class Base>
 void CriticUpdates<Base>::set_figures(UpdateResult& result) {
   result.grad_norm = this->gradient_norm();
   if (!std::isfinite(result.grad_norm)) throw NumericError(numeric_error::kGradient);
-  UpdateFigures& sums = told_.sums;
-  sums.policy_loss += figure(kPolicyLoss);
-  sums.entropy += figure(kEntropy);
-  sums.grad_norm += result.grad_norm;
-  sums.value_loss += figure(kValueLoss);
-  sums.approx_kl += figure(kKl);
-  sums.clip_fraction +=
+  UpdateFigures pass;
+  pass.policy_loss = figure(kPolicyLoss);
+  pass.entropy = figure(kEntropy);
+  pass.grad_norm = result.grad_norm;
+  pass.value_loss = figure(kValueLoss);
+  pass.approx_kl = figure(kKl);
+  pass.clip_fraction =
       static_cast<double>(weighed_sums_.clipped) / static_cast<double>(pass_steps_);
-  ++told_.passes;
-}
-
-template <class Base>
-void CriticUpdates<Base>::tell_figures(UpdateResult& result) const {
-  const auto passes = static_cast<double>(told_.passes);
-  result.policy_loss = told_.sums.policy_loss / passes;
-  result.entropy = told_.sums.entropy / passes;
-  result.grad_norm = told_.sums.grad_norm / passes;
-  result.value_loss = told_.sums.value_loss / passes;
-  result.explained_variance = explained_variance_;
-  result.approx_kl = told_.sums.approx_kl / passes;
-  result.clip_fraction = told_.sums.clip_fraction / passes;
+  told_.add(pass);
 }
 
 template class CriticUpdates<CpuBackend>;

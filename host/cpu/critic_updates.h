@@ -7,11 +7,12 @@
 #include <array>
 #include <vector>
 
+#include "host/backend/environment_states.h"
 #include "host/backend/minibatches.h"
 #include "host/backend/parallel.h"
 #include "host/cpu/number_backend.h"
 #include "host/cpu/table_backend.h"
-#include "kernels/actor_critic_step.h"
+#include "kernels/actor_critic_plan.h"
 
 namespace lockstep {
 
@@ -54,12 +55,6 @@ class CriticUpdates : public Base {
   std::int64_t pass_steps_ = 0;  // of the minibatch
 
  private:
-  /// What an update tells, summed over its passes.
-  struct PassSums {
-    UpdateFigures sums{0, 0, 0, 0, 0, 0, 0};
-    std::int64_t passes = 0;
-  };
-
   bool single_steps() const {
     return this->config_.shuffle == Shuffle::kSteps && minibatches_.count() > 1;
   }
@@ -75,13 +70,12 @@ class CriticUpdates : public Base {
         std::max<std::int64_t>(1, Base::kStepsWorthAThread / steps));
   }
   ReturnSums moments_of(std::span<const Tile16> tiles, float scale, bool of_returns);
-  void tell_figures(UpdateResult& result) const;
 
   Minibatches minibatches_;
   SingleSteps steps_;
   std::int64_t inner_epoch_ = 0, minibatch_ = 0;
   double explained_variance_ = 0;
-  PassSums told_;
+  PassFigures told_;
 
   std::int64_t state_size_ = 0;  // S, values of an environment that goes on
   bool fresh_ = true;            // no episode is under way
@@ -95,9 +89,6 @@ class CriticUpdates : public Base {
   std::vector<AdvantageRange> ranges_;  // per thread
   std::vector<ReturnSums> moment_sums_;
 };
-
-/// A scale with which numbers up to `largest`, with the rounding of a product, stay in range.
-float scale_for(float largest);
 
 /// The sums of all threads.
 template <class Sums>

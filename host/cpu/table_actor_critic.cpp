@@ -59,12 +59,12 @@ void TableActorCritic::set_scales(int bits_dropped) {
     bound += static_cast<double>(weighed_sums_.largest[y]) *
              static_cast<double>(__builtin_bit_cast(float, bits));
     learn_args_.output_scale[y] =
-        scale_for(weighed_sums_.largest[y] * weigh_sums_[0].largest_active);
+        scale_for_largest(weighed_sums_.largest[y] * weigh_sums_[0].largest_active);
   }
   learn_args_.scale =
       table_gradient_scale(bound * (1 + 1e-5) + 1e-30, table_bits(pass_steps_) + bits_dropped);
   for (int f = 0; f < kWeighedFigures; ++f) {
-    args_.scale[f] = scale_for(weighed_sums_.largest[kTableOutputs + f]);
+    args_.scale[f] = scale_for_largest(weighed_sums_.largest[kTableOutputs + f]);
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "host/backend/environment_states.h"
 #include "host/cuda/launch_steps.h"
 
 namespace lockstep {
@@ -43,14 +44,14 @@ CudaActorCritic::Frame CudaActorCritic::make_frame() {
   a.value_clip = static_cast<float>(config_.value_clip);
   a.target_kl = config_.target_kl;
   a.most_rescalings = kMaxRescalings;
-  a.state_numbers = groups * kGroup * environment_->facts->state_size;
+  a.state_numbers = groups * kGroup * environment_->facts->carried_size;
   frame.epochs = a.epochs;
   frame.minibatches = a.minibatches;
   return frame;
 }
 
 void CudaActorCritic::place_carried(Arena& arena, cuda::CarriedStates& to) const {
-  to.place(arena, args_.episode_log.lanes, environment_->facts->state_size,
+  to.place(arena, args_.episode_log.lanes, environment_->facts->carried_size,
            !environment_->facts->constant_reward);
 }
 
@@ -133,16 +134,8 @@ void CudaActorCritic::push_state() {
   CudaBackend::push_state();
   const EnvironmentStates& from = state_.environments;
   if (from.state.empty()) return;  // the next update starts episodes
-  const std::int64_t S = environment_->facts->state_size;
-  for (std::int64_t env = 0; env < config_.envs; ++env) {
-    const auto i = static_cast<std::size_t>(env);
-    for (std::int64_t s = 0; s < S; ++s) {
-      host_carried_.state[(env / kGroup * S + s) * kGroup + env % kGroup] =
-          from.state[i * static_cast<std::size_t>(S) + static_cast<std::size_t>(s)];
-    }
-    host_carried_.steps[env] = from.steps[i];
-    if (!from.score.empty()) host_carried_.score[env] = from.score[i];
-  }
+  states_to_lanes(from, environment_->facts->carried_size, host_carried_.state, host_carried_.steps,
+                  host_carried_.score);
   push(carried_.state, carried_read_.data(), carried_bytes_, "copying the environments");
 }
 
@@ -152,17 +145,9 @@ void CudaActorCritic::read_environments() {
 
 void CudaActorCritic::keep_state() {
   CudaBackend::keep_state();
-  EnvironmentStates& to = state_.environments;
-  to = {};
-  const std::int64_t S = environment_->facts->state_size;
-  for (std::int64_t env = 0; env < config_.envs; ++env) {
-    for (std::int64_t s = 0; s < S; ++s) {
-      to.state.push_back(host_carried_.state[(env / kGroup * S + s) * kGroup + env % kGroup]);
-    }
-  }
-  to.steps.assign(host_carried_.steps, host_carried_.steps + config_.envs);
-  if (host_carried_.score == nullptr) return;
-  to.score.assign(host_carried_.score, host_carried_.score + config_.envs);
+  state_.environments =
+      states_from_lanes(config_.envs, environment_->facts->carried_size, host_carried_.state,
+                        host_carried_.steps, host_carried_.score);
 }
 
 }  // namespace lockstep
