@@ -16,82 +16,17 @@
 #include "host/errors.h"
 #include "host/files/checkpoint.h"
 #include "host/train/progress.h"
-#include "tests/support/option_errors.h"
-#include "tests/support/scratch_folder.h"
-#include "tests/support/training.h"
+#include "tests/support/resumed_runs.h"
 
 namespace lockstep {
 namespace resume_test {
 
 namespace fs = std::filesystem;
 
-/// metrics.jsonl without the keys that hold times.
-std::string metrics_without_times(const fs::path& run) {
-  std::istringstream lines(test::slurp(run / "metrics.jsonl"));
-  std::string out;
-  for (std::string line; std::getline(lines, line);) {
-    nlohmann::json object = nlohmann::json::parse(line);
-    for (const char* key : {"time/seconds", "time/unix", "charts/SPS"}) {
-      EXPECT_EQ(object.erase(key), 1u) << key;
-    }
-    out += object.dump() + '\n';
-  }
-  return out;
-}
+using test::expect_same_run;
+using test::metrics_without_times;
 
-/// trainer.json without times and without what the time in it changes.
-nlohmann::json trainer_without_times(const fs::path& checkpoint) {
-  nlohmann::json trainer = load_checkpoint(checkpoint).trainer;
-  for (const char* key : {"seconds", "reached_seconds", "config"}) {
-    EXPECT_EQ(trainer.erase(key), 1u) << key;
-  }
-  return trainer;
-}
-
-void expect_same_run(const fs::path& got, const fs::path& want) {
-  const fs::path a = got / "checkpoints/last", b = want / "checkpoints/last";
-  EXPECT_EQ(fs::read_symlink(a), fs::read_symlink(b));
-  EXPECT_EQ(test::slurp(a / "model.safetensors"), test::slurp(b / "model.safetensors"));
-  EXPECT_EQ(test::slurp(a / "optimizer.safetensors"), test::slurp(b / "optimizer.safetensors"));
-  EXPECT_EQ(trainer_without_times(a), trainer_without_times(b));
-  EXPECT_EQ(metrics_without_times(got), metrics_without_times(want));
-}
-
-class Resume : public testing::Test {
- protected:
-  Resume() {
-    config = test::small_config(18, 9);
-    config.until_score = 1e9;
-    config.lr = 3e-3;
-  }
-  void TearDown() override { ::unsetenv("LS_ISA"); }
-
-  fs::path run_whole(std::int64_t updates, const std::string& name = "whole") {
-    Config c = config;
-    c.updates = updates;
-    c.out = (scratch / name).string();
-    return Engine(c).train().folder;
-  }
-  /// Stops after `first` updates, then goes on; between the two everything that may change does.
-  fs::path run_in_parts(const std::vector<std::int64_t>& stops, const std::string& name = "parts") {
-    Config c = config;
-    c.out = (scratch / name).string();
-    const auto isas = test::available_isas();
-    for (std::size_t i = 0; i < stops.size(); ++i) {
-      ::setenv("LS_ISA", isa_name(isas[(i + isas.size() - 1) % isas.size()]), 1);
-      c.updates = stops[i];
-      c.threads = 1 + static_cast<std::int64_t>(i) * 2;
-      Engine(c).train();
-      c.out.clear();
-      c.resume = (scratch / name).string();
-    }
-    ::unsetenv("LS_ISA");
-    return scratch / name;
-  }
-
-  test::ScratchFolder scratch{test::memory_folder()};
-  Config config;
-};
+class Resume : public test::ResumedRuns {};
 
 TEST_F(Resume, IsExactForEveryOptimiserDecayAndBaseline) {
   // every pair of optimiser and baseline, each with another decay
@@ -136,65 +71,6 @@ TEST_F(Resume, IsExactForTheLinearPolicyAndRecomputedSteps) {
   expect_same_run(run_in_parts({7, 8, 14}), run_whole(14));
 }
 
-TEST_F(Resume, IsExactInTheMiddleOfCarriedEpisodes) {
-  for (const Critic critic : {Critic::kShared, Critic::kSeparate}) {
-    config = test::small_config(18, 9);
-    config.until_score = 1e9;
-    config.algorithm = Algorithm::kPpo;
-    config.critic = critic;
-    config.critic_hidden = 12;
-    config.horizon = 7;
-    config.baseline = Baseline::kNone;
-    config.normalize = Normalize::kMinibatch;
-    config.epochs = 2;
-    config.minibatches = 2;
-    config.lr = 3e-3;
-    config.eval_every = 3;
-    config.eval_episodes = 5;
-    const std::string name = critic == Critic::kShared ? "shared" : "separate";
-    expect_same_run(run_in_parts({1, 4, 9}, name + "-parts"), run_whole(9, name + "-whole"));
-  }
-}
-
-Config pong_config() {
-  Config config = test::small_config(18, 9);
-  config.env = "pong";
-  config.until_score = 1e9;
-  config.algorithm = Algorithm::kPpo;
-  config.critic = Critic::kShared;
-  config.horizon = 40;
-  config.frame_skip = {20, 20};  // games of some hundred steps
-  config.repeat_action_probability = 0.25;
-  config.baseline = Baseline::kNone;
-  config.minibatches = 2;
-  config.lr = 3e-3;
-  return config;
-}
-
-TEST_F(Resume, IsExactInTheMiddleOfGames) {
-  config = pong_config();
-  expect_same_run(run_in_parts({1, 4, 9}), run_whole(9));
-}
-
-TEST_F(Resume, GoesOnFromBeforeTheFirstUpdateWithACritic) {
-  config = test::small_config(18, 9);
-  config.until_score = 1e9;
-  config.algorithm = Algorithm::kPpo;
-  config.critic = Critic::kShared;
-  config.horizon = 7;
-  config.baseline = Baseline::kNone;
-  config.time_limit = 1e-12;  // reached before anything is done
-  config.out = (scratch / "parts").string();
-  Engine(config).train();
-  config.time_limit = std::numeric_limits<double>::infinity();
-  config.out.clear();
-  const fs::path whole = run_whole(3);
-  config.resume = (scratch / "parts").string();
-  config.updates = 3;
-  Engine(config).train();
-  expect_same_run(scratch / "parts", whole);
-}
-
 TEST_F(Resume, TellsOfADamagedCheckpointThatItPassesOver) {
   config.checkpoint_every = 2;
   const fs::path run = run_whole(6);
@@ -210,71 +86,6 @@ TEST_F(Resume, TellsOfADamagedCheckpointThatItPassesOver) {
   ASSERT_EQ(warnings.size(), 1u);
   EXPECT_THAT(warnings[0], testing::AllOf(testing::HasSubstr("00000006"),
                                           testing::HasSubstr("going on from an older checkpoint")));
-}
-
-TEST_F(Resume, RefusesEnvironmentsThatAreNoneOfTheRun) {
-  config = test::small_config(5, 9);
-  config.until_score = 1e9;
-  config.algorithm = Algorithm::kPpo;
-  config.critic = Critic::kShared;
-  config.horizon = 7;
-  config.baseline = Baseline::kNone;
-  const Checkpoint whole = load_checkpoint(run_whole(3) / "checkpoints/last");
-  const PolicyShape shape = policy_shape(config, find_environment(config.env));
-  const auto error = [&](const auto& change) {
-    Checkpoint checkpoint = whole;
-    change(checkpoint.optimizer);
-    TrainingState state;
-    TrainProgress progress;
-    try {
-      restore_checkpoint(checkpoint, config, shape, state, progress);
-    } catch (const BadInput& bad) {
-      return std::string(bad.what());
-    }
-    return std::string("nothing");
-  };
-  const auto named = [](std::vector<NamedTensor>& tensors, const char* name) {
-    return std::find_if(tensors.begin(), tensors.end(),
-                        [&](const NamedTensor& tensor) { return tensor.name == name; });
-  };
-  EXPECT_EQ(error([](auto&) {}), "nothing");
-  EXPECT_EQ(error([&](auto& all) { all.erase(named(all, "environments.state")); }),
-            "tensor 'environments.state' is missing");
-  EXPECT_EQ(error([&](auto& all) { named(all, "environments.steps")->shape = {4}; }),
-            "tensor 'environments.steps' has shape [4], expected [5]");
-  for (const float wrong : {-1.0f, 0.5f, 500.0f}) {
-    EXPECT_THAT(error([&](auto& all) { named(all, "environments.steps")->data[2] = wrong; }),
-                testing::AllOf(testing::HasSubstr("tensor 'environments.steps' has "),
-                               testing::HasSubstr(", not an integer in [0, 499]")));
-  }
-  EXPECT_EQ(error([&](auto& all) { named(all, "environments.state")->data[7] = NAN; }),
-            "tensor 'environments.state' has nan, not a finite number");
-}
-
-TEST_F(Resume, RefusesGamesThatNoTableKnows) {
-  config = pong_config();
-  const Checkpoint whole = load_checkpoint(run_whole(2) / "checkpoints/last");
-  const PolicyShape shape = policy_shape(config, find_environment(config.env));
-  const auto error = [&](const char* name, std::size_t at, float wrong) {
-    Checkpoint checkpoint = whole;
-    for (NamedTensor& tensor : checkpoint.optimizer) {
-      if (tensor.name == name) tensor.data.at(at) = wrong;
-    }
-    TrainingState state;
-    TrainProgress progress;
-    return test::thrown_by([&] { restore_checkpoint(checkpoint, config, shape, state, progress); });
-  };
-  EXPECT_EQ(error("environments.state", 0, 1), "nothing");
-  const std::string state = "2 tensor 'environments.state' has ";
-  EXPECT_EQ(error("environments.state", 0, 40000),
-            state + "40000, not an integer in [-32768, 32767]");
-  EXPECT_EQ(error("environments.state", 3, 0.5f), state + "0.5, not an integer in [-32768, 32767]");
-  EXPECT_EQ(error("environments.state", 18, 7430), state + "7430, not an integer in [0, 7429]");
-  EXPECT_EQ(error("environments.state", 16, -1), state + "-1, not an integer in [0, 7429]");
-  EXPECT_THAT(error("environments.score", 1, NAN), testing::HasSubstr("not an integer"));
-  EXPECT_THAT(error("environments.steps", 1, 20000), testing::HasSubstr("not an integer"));
-  config.frame_skip = {1, 1};  // games of more steps
-  EXPECT_EQ(error("environments.steps", 1, 20000), "nothing");
 }
 
 TEST_F(Resume, FindsTheThresholdInTheSameUpdate) {
