@@ -2,7 +2,7 @@
 lockstep_cuda_parts(lockstep_cuda_test EMULATED ENVIRONMENTS cartpole corridor pong shortpong)
 
 # What a loop fills before it reads is too long a story for g++'s warning; the sanitizers look for it.
-lockstep_test(kernels/cuda TESTS dense finish gradient picture_step returns rollout rollout_parts sample step
+lockstep_test(kernels/cuda TESTS critic_sums dense finish gradient picture_step returns rollout rollout_parts sample step
               table_learn table_rollout table_update ENVIRONMENTS cartpole corridor pong
               LIBRARIES lockstep_emulator)
 if(TARGET kernels_cuda)

@@ -68,7 +68,7 @@ template <int kWarps>
 __device__ inline void go_on(const ActorCriticUpdateArgs& args, bool ended,
                              std::int64_t (&warps)[kWarps]) {
   const UpdateArgs& update = args.update;
-  const bool last = update.state->pass + 1 == args.epochs * args.minibatches;
+  const bool last = update.state->pass + 1 == std::int64_t{args.epochs} * args.minibatches;
   const std::int64_t episodes = block_sum(last ? count_episodes(update) : 0, warps);  // a barrier
   if (threadIdx.x != 0) return;
   UpdateState& state = *update.state;

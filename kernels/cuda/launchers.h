@@ -60,7 +60,7 @@ struct UpdateState {
   std::int32_t bits_dropped;  // of the gradient scales of the pass under way
   RunningState running;
   // with a critic
-  std::int32_t pass = 0;   // number of the pass under way within the update
+  std::int64_t pass = 0;   // number of the pass under way within the update
   std::int32_t ended = 0;  // this pass and those behind it are left out
   std::int32_t fresh = 0;  // the rollout starts episodes, none is carried over yet
 };

@@ -98,6 +98,7 @@ constexpr test::ActorCriticVariant kMore[] = {
      }},
     {"ClippedValuesAndTargetKl",
      [](Config& c) {
+       c.clip = 0.002;
        c.value_clip = 0.05;
        c.target_kl = 2e-5;
        c.epochs = 4;
