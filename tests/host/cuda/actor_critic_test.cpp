@@ -265,6 +265,35 @@ TEST(CudaActorCritic, ValuesThatAreNotFiniteStopTheUpdate) {
   }
 }
 
+TEST(CudaActorCritic, AnErrorIsForgottenWithTheStateItLeft) {
+  Config config = ppo_config(16);
+  config.epochs = 1;
+  const std::vector<double> rates(2, 1e-3);
+  auto plain = make_cuda(config);
+  plain->update(0, 1e-3);
+  const auto want = plain->updates(1, rates);
+  int errors = 0;
+  for (long n = 1;; ++n) {  // every call of a batch fails once
+    SCOPED_TRACE("call " + std::to_string(n));
+    auto backend = make_cuda(config);
+    backend->update(0, 1e-3);
+    cuemu_set_fail(n);
+    bool failed = false;
+    try {
+      backend->updates(1, rates);
+    } catch (const Error&) {
+      failed = true;
+    }
+    cuemu_set_fail(0);
+    if (!failed) break;
+    ++errors;
+    const auto got = backend->updates(1, rates);
+    for (std::size_t i = 0; i < rates.size(); ++i) expect_same_result(got[i], want[i]);
+    expect_same_state(backend->download(), plain->download());
+  }
+  EXPECT_GT(errors, 8);
+}
+
 TEST(CudaActorCritic, EnvironmentsMoveBetweenDevices) {
   for (const char* env : {"cartpole", "corridor"}) {
     Config config = ppo_config();
