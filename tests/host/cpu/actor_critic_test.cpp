@@ -8,6 +8,7 @@
 #include <cmath>
 #include <memory>
 #include <numeric>
+#include <string>
 
 #include "envs/cartpole.h"
 #include "host/errors.h"
@@ -22,6 +23,9 @@ using test::config_of;
 using test::kActorCriticVariants;
 using test::ppo_config;
 using test::start;
+
+/// Of an environment whose rewards differ: its running scores are carried too.
+Config corridor_config(std::int64_t envs = 37) { return config_of(kActorCriticVariants[5], envs); }
 
 /// Figures that a critic adds, and the environments, beside what test::hash_training() hashes.
 std::uint64_t hash_of(CpuUpdates& backend, const Config& config, int updates, int first = 0) {
@@ -163,7 +167,7 @@ TEST(ActorCritic, EpisodesGoOnFromUpdateToUpdate) {
 }
 
 TEST(ActorCritic, ScoresOfOtherRewardsSpanUpdates) {
-  const Config config = config_of(kActorCriticVariants[5], 21);
+  const Config config = corridor_config(21);
   auto backend = start(config);
   std::vector<float> score(21);
   std::int64_t finished = 0;
@@ -189,14 +193,15 @@ TEST(ActorCritic, ScoresOfOtherRewardsSpanUpdates) {
 }
 
 TEST(ActorCritic, StartsAgainAsIfNothingHadBeen) {
-  const Config config = ppo_config();
-  auto backend = start(config);
-  const UpdateResult first = backend->update(0, config.lr);
-  backend->update(1, config.lr);
-  backend->upload(test::initial_state(config));
-  const UpdateResult again = backend->update(0, config.lr);
-  EXPECT_EQ(again.scores, first.scores);
-  EXPECT_EQ(again.lengths, first.lengths);
+  for (const Config& config : {ppo_config(), corridor_config()}) {
+    auto backend = start(config);
+    const UpdateResult first = backend->update(0, config.lr);
+    backend->update(1, config.lr);
+    backend->upload(test::initial_state(config));
+    const UpdateResult again = backend->update(0, config.lr);
+    EXPECT_EQ(again.scores, first.scores) << config.env;
+    EXPECT_EQ(again.lengths, first.lengths) << config.env;
+  }
 }
 
 TEST(ActorCritic, AnEnvironmentDoesNotDependOnThoseBesideIt) {
@@ -228,25 +233,29 @@ TEST(ActorCritic, GoesOnFromItsStateWithTheSameBits) {
   }
 }
 
+void expect_failure_leaves(const Config& config, int updates) {
+  SCOPED_TRACE(config.env + " after " + std::to_string(updates));
+  auto backend = start(config), other = start(config);
+  hash_of(*backend, config, updates);
+  const TrainingState before = backend->download();
+  EXPECT_THROW(backend->update(static_cast<std::uint32_t>(updates), 1e38), NumericError);
+  const TrainingState after = backend->download();
+  EXPECT_EQ(after.parameters, before.parameters);
+  EXPECT_EQ(after.first_moment, before.first_moment);
+  EXPECT_EQ(after.second_moment, before.second_moment);
+  EXPECT_EQ(after.beta1_power, before.beta1_power);
+  EXPECT_EQ(after.environments.state, before.environments.state);
+  EXPECT_EQ(after.environments.steps, before.environments.steps);
+  EXPECT_EQ(after.environments.score, before.environments.score);
+  // and goes on as if nothing had been
+  hash_of(*other, config, updates);
+  EXPECT_EQ(hash_of(*backend, config, 2, updates), hash_of(*other, config, 2, updates));
+}
+
 TEST(ActorCritic, AFailureWithinAnUpdateLeavesTheStateOfBefore) {
-  for (const int variant : {0, 6}) {  // of numbers, of objects
-    const Config config = config_of(kActorCriticVariants[variant]);
-    auto backend = start(config);
-    for (std::uint32_t update = 0; update < 3; ++update) backend->update(update, config.lr);
-    const TrainingState before = backend->download();
-    EXPECT_THROW(backend->update(3, 1e38), NumericError);
-    const TrainingState after = backend->download();
-    EXPECT_EQ(after.parameters, before.parameters);
-    EXPECT_EQ(after.first_moment, before.first_moment);
-    EXPECT_EQ(after.second_moment, before.second_moment);
-    EXPECT_EQ(after.beta1_power, before.beta1_power);
-    EXPECT_EQ(after.environments.state, before.environments.state);
-    EXPECT_EQ(after.environments.steps, before.environments.steps);
-    EXPECT_EQ(after.environments.score, before.environments.score);
-    // and goes on as if nothing had been
-    auto other = start(config);
-    for (std::uint32_t update = 0; update < 3; ++update) other->update(update, config.lr);
-    EXPECT_EQ(hash_of(*backend, config, 2, 3), hash_of(*other, config, 2, 3));
+  for (const Config& config :
+       {ppo_config(), corridor_config(), config_of(kActorCriticVariants[6])}) {
+    for (const int updates : {0, 3}) expect_failure_leaves(config, updates);
   }
 }
 
