@@ -50,33 +50,43 @@ std::vector<NamedTensor> environment_tensors(const EnvironmentStates& states) {
   return tensors;
 }
 
-/// Numbers of a tensor: finite, and of a game integers in [least, most].
-/// Errors: BadInput
-void require_numbers_of(const char* tensor, std::span<const float> numbers, bool game, float least,
-                        float most) {
+[[noreturn]] void throw_bad_number(const char* tensor, float number, const std::string& rule) {
+  throw BadInput("tensor '" + std::string(tensor) + "' has " +
+                 format_real(static_cast<double>(number)) + ", " + rule);
+}
+
+/// Errors: BadInput unless all are integers in [least, most].
+void require_integers(const char* tensor, std::span<const float> numbers, std::int32_t least,
+                      std::int32_t most) {
   for (const float number : numbers) {
-    const bool fits = game ? number >= least && number <= most && number == std::floor(number)
-                           : std::isfinite(number);
-    if (fits) continue;
-    const auto text = [](float value) { return format_real(static_cast<double>(value)); };
-    throw BadInput("tensor '" + std::string(tensor) + "' has " + text(number) +
-                   (game ? ", not an integer in [" + text(least) + ", " + text(most) + "]"
-                         : ", not a finite number"));
+    const bool fits = number >= static_cast<float>(least) && number <= static_cast<float>(most);
+    if (fits && number == std::floor(number)) continue;
+    throw_bad_number(
+        tensor, number,
+        "not an integer in [" + std::to_string(least) + ", " + std::to_string(most) + "]");
+  }
+}
+
+/// Errors: BadInput unless all are finite.
+void require_finite(const char* tensor, std::span<const float> numbers) {
+  for (const float number : numbers) {
+    if (!std::isfinite(number)) throw_bad_number(tensor, number, "not a finite number");
   }
 }
 
 /// States of environments [N, S]; those of a game fit 16 bits and end with rows of its table. Which
-/// of them play can reach is not known here.
-void require_states(const std::vector<float>& states, const EnvironmentFacts& facts) {
+/// of these play can reach is not known here.
+void require_states(std::span<const float> states, const EnvironmentFacts& facts) {
   const auto S = static_cast<std::size_t>(facts.carried_size);
-  const TableFacts* tables = facts.tables;
-  const std::size_t rows = tables == nullptr ? 0 : static_cast<std::size_t>(tables->shape.objects);
-  for (std::size_t i = 0; i < states.size(); i += S) {
-    const std::span<const float> of_one = std::span(states).subspan(i, S);
-    require_numbers_of(kState, of_one.first(S - rows), tables != nullptr, -32768, 32767);
-    if (tables == nullptr) continue;
-    require_numbers_of(kState, of_one.last(rows), true, 0,
-                       static_cast<float>(tables->shape.rows - 1));
+  for (; !states.empty(); states = states.subspan(S)) {
+    if (facts.tables == nullptr) {
+      require_finite(kState, states.first(S));
+      continue;
+    }
+    const TableShape& table = facts.tables->shape;
+    const auto rows = static_cast<std::size_t>(table.objects);
+    require_integers(kState, states.first(S - rows), -32768, 32767);
+    require_integers(kState, states.first(S).last(rows), 0, table.rows - 1);
   }
 }
 
@@ -94,11 +104,15 @@ EnvironmentStates environment_states(const std::vector<NamedTensor>& tensors,
   states.state = find(kState, {config.envs, facts.carried_size});
   require_states(states.state, facts);
   const std::vector<float> steps = find(kSteps, {config.envs});
-  require_numbers_of(kSteps, steps, true, 0, static_cast<float>(limit - 1));
+  require_integers(kSteps, steps, 0, limit - 1);
   states.steps.assign(steps.begin(), steps.end());
   if (!facts.constant_reward) {
     states.score = find(kScore, {config.envs});
-    require_numbers_of(kScore, states.score, facts.tables != nullptr, -0x1p24f, 0x1p24f);
+    if (facts.tables == nullptr) {
+      require_finite(kScore, states.score);
+    } else {
+      require_integers(kScore, states.score, -(1 << 24), 1 << 24);  // points
+    }
   }
   return states;
 }
