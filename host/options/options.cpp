@@ -137,13 +137,6 @@ void require_environment(std::string_view name, const Origin& origin) {
   if (!names.empty()) parse_choice(one_of(names), name, origin);
 }
 
-bool has_objects(std::string_view env) {
-  const auto entries = environment_entries();
-  return std::any_of(entries.begin(), entries.end(), [&](const EnvironmentEntry& entry) {
-    return env == entry.facts->name && entry.has_objects();
-  });
-}
-
 void apply_settings(ProgramOptions& config, const std::vector<Setting>& settings) {
   for (const Setting& setting : settings) {
     set_option(config, *setting.option, setting.text, setting.origin);
@@ -173,10 +166,7 @@ ProgramOptions recipe_config(std::initializer_list<const std::vector<Setting>*> 
   const Setting* algorithm = last_setting(lists, "algorithm");
   if (algorithm != nullptr && last_setting(lists, "recipe") == nullptr) {
     set_option(config, *algorithm->option, algorithm->text, algorithm->origin);
-    // what an environment cannot learn by has no recipe there: validate_environment()
-    if (config.algorithm != Algorithm::kReinforce && !has_objects(config.env)) {
-      config.recipe = algorithm->text;
-    }
+    if (config.algorithm != Algorithm::kReinforce) config.recipe = algorithm->text;
     origin = algorithm->origin;
   }
   bool limited = false;

@@ -73,7 +73,7 @@ std::vector<std::string> training_notes(const Config& c) {
   if (c.env == "pong" && c.repeat_action_probability > 0) {
     notes.emplace_back(
         "the recipes of pong and their figures are for --repeat-action-probability 0; with 0.25 "
-        "no recipe has reached a mean of 18");
+        "none has been seen to reach a mean of 18");
   }
   return notes;
 }

@@ -110,7 +110,9 @@ TEST(LearnerRules, ACriticOfPicturesSharesTheirHiddenLayer) {
               HasSubstr("2 --critic: separate is not offered by the pictures of pong; use shared"));
   EXPECT_THAT(error({{"env", "pong"}, {"algorithm", "ppo"}, {"policy", "linear"}}),
               HasSubstr("2 --policy: linear is not offered by the pictures of pong"));
-  EXPECT_EQ(error({{"env", "pong"}, {"algorithm", "ppo"}}), "nothing");
+  for (const char* algorithm : {"a2c", "ppo"}) {
+    EXPECT_EQ(resolve({{"env", "pong"}, {"algorithm", algorithm}}).recipe, algorithm);
+  }
   EXPECT_EQ(error({{"env", "pong"}, {"algorithm", "ppo"}, {"returns", "point"}}), "nothing");
   // a point is for games, with a critic too
   EXPECT_THAT(error({{"algorithm", "ppo"}, {"returns", "point"}}),

@@ -73,7 +73,7 @@ TEST(RecipeTest, BelongsToAnEnvironment) {
             "ppo, large");
   EXPECT_EQ(error("pong", "linear"),
             "2 --recipe: 'linear' is no recipe of pong; there is: fast, sprint, best, classic, "
-            "karpathy");
+            "karpathy, a2c, ppo, large");
   EXPECT_EQ(resolve_config({{{"env", "pong"}}, {}}).hidden, 200);
   EXPECT_EQ(resolve_config({{}, {{"LS_ENV", "pong"}}}).returns, ReturnKind::kPoint);
 }
