@@ -136,11 +136,14 @@ DeviceChoice choose_device(const Config& config, const char* name) {
   if (config.critic == Critic::kNone || config.device == "cpu" || !has_objects(name)) {
     return choose_device(config.device, name);
   }
+  const std::string reason =
+      "a critic of " + std::string(name) + " is learned on the CPU alone so far";
   if (config.device != "auto") {
-    throw DeviceUnavailable("--device " + config.device + ": a critic of " + name +
-                            " is learned on the CPU alone so far; use --device cpu");
+    throw DeviceUnavailable("--device " + config.device + ": " + reason + "; use --device cpu");
   }
-  return {};
+  // who has no GPU misses none
+  if (choose_device(config.device, name).cuda < 0) return {};
+  return {-1, reason + "; using the CPU"};
 }
 DeviceChoice choose_device(const Config& config) {
   return choose_device(config, config.env.c_str());

@@ -94,7 +94,7 @@ CudaUpdates::ListsPlace CudaUpdates::place_lists(std::int32_t slots) {
   to.bytes = bytes - to.from;
   if (episodes_.bytes() < bytes) {
     episodes_ = {};  // the old one goes before the new one comes
-    episodes_ = cuda::cleared_memory(bytes, kLessMemory, stream_);
+    episodes_ = cuda::cleared_memory(bytes, less_memory(), stream_);
   }
   if (episodes_read_.bytes() < to.bytes) {
     episodes_read_ = {};

@@ -92,7 +92,7 @@ void CudaUpdates::allocate_training() {
   // lists as well: what a run needs is there before its first update, or is refused
   const auto allocate = [&] {
     training_ = {};
-    training_ = cuda::device_memory(arena_bytes(place), kLessMemory);
+    training_ = cuda::device_memory(arena_bytes(place), less_memory());
     if (frame_.episodic) return;
     plan_lists();
     static_cast<void>(place_lists(slots_));

@@ -84,8 +84,12 @@ class CudaUpdates : public Backend {
   std::int32_t slots() const { return slots_; }
 
  protected:
-  static constexpr const char* kLessMemory =
-      "fewer --envs, a shorter --horizon or --store recompute shrink it";
+  /// What shrinks its arrays.
+  const char* less_memory() const {
+    return config_.critic == Critic::kNone
+               ? "fewer --envs, a shorter --horizon or --store recompute shrink it"
+               : "fewer --envs or a shorter --horizon shrink it";
+  }
 
   /// Errors: as cuda_check().
   CudaUpdates(const Config& config, const EnvironmentEntry& environment, const CudaTuning& tuning,

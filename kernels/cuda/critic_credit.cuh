@@ -6,9 +6,11 @@
 // Moments: a thread a step of an environment, in strides. Limiter: bandwidth.
 // Shuffle: a thread a tile counts the tiles whose words are smaller than its own, which is its
 // place: no two have the same. n^2 comparisons of n tiles, 32 at a time: below a pass over the
-// batch as long as n is some ten thousand. Limiter: issue. budget: advantages_kernel<.*>
-// registers<=40 spills<=0 budget: critic_moments_kernel<.*> registers<=56 spills<=0 budget:
-// shuffle_kernel<.*> registers<=32 spills<=0
+// batch as long as n is some ten thousand. Limiter: issue.
+//
+// budget: advantages_kernel<.*> registers<=40 spills<=0
+// budget: critic_moments_kernel<.*> registers<=56 spills<=0
+// budget: shuffle_kernel<.*> registers<=32 spills<=0
 #pragma once
 
 #include "kernels/advantage_step.h"

@@ -6,7 +6,9 @@
 // of a chunk. All outputs are summed for every unit, also where a critic has units of its own:
 // their weights to a logit are 0, and so is what becomes of these sums. Read per step: 4 (O + Z +
 // 5). Limiter: issue; CartPole with 128 units, 10 components: some 64 warp instructions a step in
-// the sweep. budget: critic_sums_kernel<CartPole, .*> registers<=168 spills<=0
+// the sweep.
+//
+// budget: critic_sums_kernel<CartPole, .*> registers<=168 spills<=0
 #pragma once
 
 #include "kernels/cuda/critic_steps.cuh"
