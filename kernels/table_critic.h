@@ -25,12 +25,17 @@ struct TableCriticArgs {
   float output_scale[kTableOutputs];  // 2^l
 };
 
-/// What weighing a minibatch finds; order-free, merged by merge() (hit: by or).
+/// What weighing a minibatch finds; order-free, merged by merge(), but for `hit`: by or.
 struct TableWeighSums {
   WeighSums losses;
   float largest_active = 0;     // magnitude of a rho(h)
   std::uint8_t* hit = nullptr;  // [R] 1: a step, or the one before it, shows this row
 };
+
+LS_HD void merge(TableWeighSums& into, const TableWeighSums& from) {
+  merge(into.losses, from.losses);
+  into.largest_active = max(into.largest_active, from.largest_active);
+}
 
 /// The integers of W units of one output's weights.
 template <class F>

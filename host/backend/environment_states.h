@@ -8,9 +8,8 @@
 
 namespace lockstep {
 
-/// Shapes: state [G][S][16], steps and score [16 G] out, as far as there are environments; score
-/// may
-///         be null where `from` has none
+/// Shapes: state [G][S][16], steps and score [16 G] out, as far as there are environments; a score
+///         may be null where `from` has none
 void states_to_lanes(const EnvironmentStates& from, std::int64_t state_size, float* state,
                      std::int32_t* steps, float* score);
 /// The inverse, of N environments. score: null where every reward is 1

@@ -23,9 +23,8 @@ enum class Stage : std::uint8_t {
 };
 
 /// A pass is a step of the optimiser, from a minibatch: the whole batch, unless there are more. On
-/// a device the last stages of the last pass end the update too. Where a term
-/// was out of range a pass begins again, with a scale of a bit less, before anything but sums has
-/// changed.
+/// a device the last stages of the last pass end the update too. Where a term was out of range a
+/// pass begins again, with a scale of a bit less, before anything but sums has changed.
 struct Learner {
   std::vector<Stage> begin;  // of an update, once
   std::vector<Stage> epoch;  // before the passes over all minibatches, each time

@@ -7,6 +7,17 @@
 #include "kernels/table_plan.h"
 
 namespace lockstep {
+namespace {
+
+constexpr double kMargin = 1 + 1e-5;  // for the rounding of sums of products
+constexpr double kNotZero = 1e-30;
+
+/// Beyond this no scale that a float holds keeps terms below the largest integer.
+void require_in_range(double bound) {
+  if (!(bound < 1e36)) throw NumericError(numeric_error::kSaturated);
+}
+
+}  // namespace
 
 TableActorCritic::TableActorCritic(const Config& config, const EnvironmentEntry& environment,
                                    const CpuTuning& tuning)
@@ -24,7 +35,7 @@ void TableActorCritic::allocate_training() {
 }
 
 /// Every step's gradient of the outputs, the rows that have any, and the scales of the sums.
-void TableActorCritic::weigh(int bits_dropped) {
+void TableActorCritic::weigh(int) {
   begin_pass();
   learn_args_ = {.losses = args_,
                  .policy = view(network_),
@@ -39,30 +50,29 @@ void TableActorCritic::weigh(int bits_dropped) {
   for_each_tile([&](const Tile16& tile, std::size_t thread) {
     ops_->weigh_tile(learn_args_, tile, scratch_of(thread), weigh_sums_[thread]);
   });
-  for (std::size_t i = 1; i < weigh_sums_.size(); ++i) {
-    merge(weigh_sums_[0].losses, weigh_sums_[i].losses);
-    weigh_sums_[0].largest_active =
-        std::max(weigh_sums_[0].largest_active, weigh_sums_[i].largest_active);
-  }
-  weighed_sums_ = weigh_sums_[0].losses;
+  const TableWeighSums total = merged(weigh_sums_);
+  weighed_sums_ = total.losses;
   if (!weighed_sums_.finite) throw NumericError(numeric_error::kGradient);
   touch_rows();
-  set_scales(bits_dropped);
+  set_scales(total);
   sum_figures();
 }
 
-void TableActorCritic::set_scales(int bits_dropped) {
+/// From the largest terms, so that none is out of range.
+void TableActorCritic::set_scales(const TableWeighSums& total) {
   double bound = 0;  // of a hidden unit's gradient
   for (int y = 0; y < kTableOutputs; ++y) {
     const std::uint32_t bits =
         ops_->largest(table_.padded(), learn_args_.policy.output + y * table_.padded());
     bound += static_cast<double>(weighed_sums_.largest[y]) *
              static_cast<double>(__builtin_bit_cast(float, bits));
-    learn_args_.output_scale[y] =
-        scale_for_largest(weighed_sums_.largest[y] * weigh_sums_[0].largest_active);
+    const double most =
+        static_cast<double>(weighed_sums_.largest[y]) * static_cast<double>(total.largest_active);
+    require_in_range(most);
+    learn_args_.output_scale[y] = scale_for_bound(most * kMargin + kNotZero);
   }
-  learn_args_.scale =
-      table_gradient_scale(bound * (1 + 1e-5) + 1e-30, table_bits(pass_steps_) + bits_dropped);
+  require_in_range(bound);
+  learn_args_.scale = table_gradient_scale(bound * kMargin + kNotZero, table_bits(pass_steps_));
   for (int f = 0; f < kWeighedFigures; ++f) {
     args_.scale[f] = scale_for_largest(weighed_sums_.largest[kTableOutputs + f]);
   }

@@ -22,7 +22,7 @@ class TableActorCritic final : public CriticUpdates<TableBackend> {
   void finish(std::int64_t slice, int thread) override;
   double figure(int which) const override;
 
-  void set_scales(int bits_dropped);
+  void set_scales(const TableWeighSums& total);
   void sum_figures();
 
   TableCriticArgs learn_args_{};

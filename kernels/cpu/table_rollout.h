@@ -103,9 +103,8 @@ LS_HD std::uint32_t table_actions(const TableRolloutArgs& args, const Game& game
 /// recorded, and episodes go on from the rollout before.
 ///
 /// Shapes: record and results as TableRolloutArgs says
-/// Result: bitwise; a lane's trajectory depends on (stream, environment id, weights) and what it
-/// was
-///         carried over from alone.
+/// Result: bitwise; a lane's trajectory depends on (stream, environment id, weights) and on what it
+///         was carried over from alone.
 /// Random: purpose action, index t/4, word t mod 4, t = steps since the epoch began; uniformly
 ///         random actions: purpose random action, index t/128, bit t mod 128; game_noise.h.
 template <class E, bool kLeaky, class F, bool kCritic = false>
@@ -134,7 +133,7 @@ void table_rollout_group(const TableRolloutArgs& args, std::int64_t group,
   // `last_rows`: where a game is whose episode goes on, and the rows that it showed last
   float* const carried =
       kCritic ? args.carried.state + group * table_carried<E>() * kGroup : nullptr;
-  float* const last_rows = carried + decltype(game)::kCarried * kGroup;
+  float* const last_rows = kCritic ? carried + decltype(game)::kCarried * kGroup : nullptr;
   if constexpr (kCritic) {
     if (!args.carried.fresh) {
       game.resume(carried);

@@ -40,11 +40,27 @@ TEST_P(TableUpdateTest, OptimiserIsTheElementwiseOne) {
     for (std::size_t i = 0; i < n; ++i) {
       optimizer_step(args, grad[i], parameter[i], m[i], v[i]);
     }
-    GetParam()->optimize(args, static_cast<std::int64_t>(n), grad.data(), parameter2.data(),
-                         m2.data(), v2.data());
+    const auto size = static_cast<std::int64_t>(n);
+    const auto step = [&] {
+      return GetParam()->optimize(args, size, grad.data(), parameter2.data(), m2.data(), v2.data());
+    };
+    const std::uint32_t most = step();
     EXPECT_EQ(std::memcmp(parameter.data(), parameter2.data(), n * 4), 0);
     EXPECT_EQ(std::memcmp(m.data(), m2.data(), n * 4), 0);
     EXPECT_EQ(std::memcmp(v.data(), v2.data(), n * 4), 0);
+    const auto largest = [&](const std::vector<float>& x) {
+      return GetParam()->largest(size, x.data());
+    };
+    EXPECT_EQ(most, std::max({largest(parameter2), largest(m2), largest(v2)}));
+    for (std::vector<float>* has_it : {&parameter2, &m2, &v2}) {
+      parameter2 = parameter;
+      m2 = m;
+      v2 = v;
+      (*has_it)[n / 2] = 1e12f;
+      const std::uint32_t told = step();
+      EXPECT_EQ(told, std::max({largest(parameter2), largest(m2), largest(v2)}));
+      EXPECT_GT(told, most);
+    }
   }
 }
 

@@ -2,7 +2,9 @@
 // Test code only.
 #pragma once
 
+#include <iterator>
 #include <memory>
+#include <vector>
 
 #include "host/backend/table_lists.h"
 #include "host/cpu/actor_critic.h"
@@ -75,6 +77,11 @@ inline constexpr ActorCriticVariant kActorCriticVariants[] = {
        c.max_grad_norm = 1;
        c.lr = 1e-3;
      }},
+};
+inline constexpr const ActorCriticVariant& kCorridorVariant = kActorCriticVariants[5];
+
+/// The same from pictures.
+inline constexpr ActorCriticVariant kPictureVariants[] = {
     {"Pong", [](Config& c) { make_pong(c); }},
     // games of a few steps, for some end within the six updates of a test
     {"PongLeaky",
@@ -96,6 +103,13 @@ inline constexpr ActorCriticVariant kActorCriticVariants[] = {
        c.shuffle = Shuffle::kSteps;
      }},
 };
+
+inline std::vector<ActorCriticVariant> all_variants() {
+  std::vector<ActorCriticVariant> all(std::begin(kActorCriticVariants),
+                                      std::end(kActorCriticVariants));
+  all.insert(all.end(), std::begin(kPictureVariants), std::end(kPictureVariants));
+  return all;
+}
 
 inline Config config_of(const ActorCriticVariant& variant, std::int64_t envs = 37) {
   Config c = ppo_config(envs);

@@ -57,7 +57,7 @@ class CriticBatch : public DoubleBatch<E> {
 
   void advantages(double gamma, double lambda) {
     AdvantageRange ignored;
-    Kernels::advantages({1, this->record(), gamma, lambda}, 0, ignored);
+    Kernels::advantages({1, this->record(), gamma, lambda, false}, 0, ignored);
   }
 
   /// Gradient of the loss summed over steps [0, length), of advantages as they are.

@@ -19,13 +19,13 @@ namespace lockstep {
 namespace actor_critic_test {
 
 using test::ActorCriticVariant;
+using test::all_variants;
 using test::config_of;
-using test::kActorCriticVariants;
 using test::ppo_config;
 using test::start;
 
 /// Of an environment whose rewards differ: its running scores are carried too.
-Config corridor_config(std::int64_t envs = 37) { return config_of(kActorCriticVariants[5], envs); }
+Config corridor_config(std::int64_t envs = 37) { return config_of(test::kCorridorVariant, envs); }
 
 /// Figures that a critic adds, and the environments, beside what test::hash_training() hashes.
 std::uint64_t hash_of(CpuUpdates& backend, const Config& config, int updates, int first = 0) {
@@ -50,7 +50,7 @@ std::uint64_t hash_of(CpuUpdates& backend, const Config& config, int updates, in
 }
 
 TEST(ActorCritic, EveryWayGivesTheSameBits) {
-  for (const ActorCriticVariant& variant : kActorCriticVariants) {
+  for (const ActorCriticVariant& variant : all_variants()) {
     const Config config = config_of(variant);
     const std::uint64_t want = hash_of(*start(config), config, 6);
     for (const Isa isa : test::available_isas()) {
@@ -66,7 +66,7 @@ TEST(ActorCritic, EveryWayGivesTheSameBits) {
 
 TEST(ActorCritic, VariantsLearnDifferentThings) {
   std::vector<std::vector<float>> all;
-  for (const ActorCriticVariant& variant : kActorCriticVariants) {
+  for (const ActorCriticVariant& variant : all_variants()) {
     const Config config = config_of(variant);
     auto backend = start(config);
     const auto before = backend->download().parameters;
@@ -221,7 +221,7 @@ TEST(ActorCritic, AnEnvironmentDoesNotDependOnThoseBesideIt) {
 }
 
 TEST(ActorCritic, GoesOnFromItsStateWithTheSameBits) {
-  for (const ActorCriticVariant& variant : kActorCriticVariants) {
+  for (const ActorCriticVariant& variant : all_variants()) {
     const Config config = config_of(variant);
     auto whole = start(config), first = start(config);
     hash_of(*whole, config, 3);
@@ -254,7 +254,7 @@ void expect_failure_leaves(const Config& config, int updates) {
 
 TEST(ActorCritic, AFailureWithinAnUpdateLeavesTheStateOfBefore) {
   for (const Config& config :
-       {ppo_config(), corridor_config(), config_of(kActorCriticVariants[6])}) {
+       {ppo_config(), corridor_config(), config_of(test::kPictureVariants[0])}) {
     for (const int updates : {0, 3}) expect_failure_leaves(config, updates);
   }
 }

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "envs/pong_objects.h"
+#include "host/errors.h"
 #include "kernels/game_noise.h"
 #include "tests/support/actor_critic.h"
 #include "tests/support/actor_critic_reference.h"
@@ -179,6 +180,15 @@ std::vector<double> dense_gradient(const Config& config, const test::ActorCritic
   return gradient;
 }
 
+double relative_error(const std::vector<float>& got, const std::vector<double>& want) {
+  double error = 0, size = 0;
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    error += std::pow(double{got[i]} - want[i], 2);
+    size += want[i] * want[i];
+  }
+  return std::sqrt(error / size);
+}
+
 TEST(TableActorCritic, TheGradientIsThatOfADenseNetwork) {
   for (const Activation activation : {Activation::kRelu, Activation::kLeakyRelu}) {
     Config config = pong(20);
@@ -194,16 +204,33 @@ TEST(TableActorCritic, TheGradientIsThatOfADenseNetwork) {
     for (std::uint32_t update = 4; update < 8; ++update) {
       const auto dump = test::dump_update(*backend, config, update, 1e-20);
       for (const std::uint8_t end : dump.terminated) ends += end;
-      const std::vector<double> want = dense_gradient(config, dump);
-      double error = 0, size = 0;
-      for (std::size_t i = 0; i < want.size(); ++i) {
-        error += std::pow(double{dump.gradient[i]} - want[i], 2);
-        size += want[i] * want[i];
-      }
-      EXPECT_LE(std::sqrt(error / size), 1e-5);
+      EXPECT_LE(relative_error(dump.gradient, dense_gradient(config, dump)), 1e-5);
     }
     EXPECT_GT(ends, 0);
   }
+}
+
+TEST(TableActorCritic, TruncatedGamesAreWorthWhatWouldHaveFollowed) {
+  Config config = pong(20);
+  config.epochs = 1;
+  auto backend = start(config);
+  backend->update(0, 0.003);
+  TrainingState state = backend->download();
+  const std::int32_t limit = game_options(config, find_environment("pong"), 0).max_steps;
+  state.environments.steps.assign(20, limit - 4);
+  backend->upload(state);
+  const auto dump = test::dump_update(*backend, config, 1, 1e-20);
+  for (std::size_t n = 0; n < 20; ++n) {
+    const std::size_t i = 3 * 20 + n;
+    ASSERT_EQ(dump.truncated[i], 1);
+    EXPECT_NE(dump.next_value[i], 0.0f);
+    EXPECT_NEAR(
+        double{dump.advantage[i]},
+        double{dump.reward[i]} + config.gamma * double{dump.next_value[i]} - double{dump.value[i]},
+        1e-6);
+    EXPECT_EQ(dump.value[i + 20], 0.0f);  // an episode's first picture, beside none
+  }
+  EXPECT_LE(relative_error(dump.gradient, dense_gradient(config, dump)), 1e-5);
 }
 
 TEST(TableActorCritic, APointEndsWhatIsSummed) {
@@ -230,20 +257,32 @@ TEST(TableActorCritic, APointEndsWhatIsSummed) {
 
 TEST(TableActorCritic, GamesOfAFileStayWithinTheTable) {
   const Config config = pong(16);
-  auto backend = start(config);
-  TrainingState state = backend->download();
-  const auto S = static_cast<std::size_t>(find_environment("pong").facts->carried_size);
-  std::uint32_t word = 1;
-  for (std::size_t i = 0; i < 16 * S; ++i) {  // numbers that no game has
-    word = word * 1664525u + 1013904223u;
-    state.environments.state.push_back(i % S < S - 3 ? static_cast<float>(word >> 16) - 32768 : 0);
+  for (const Isa isa : test::available_isas()) {
+    auto backend = start(config, {.isa = isa});
+    TrainingState state = backend->download();
+    const auto S = static_cast<std::size_t>(find_environment("pong").facts->carried_size);
+    std::uint32_t word = 1;
+    for (std::size_t i = 0; i < 16 * S; ++i) {  // numbers that no game has
+      word = word * 1664525u + 1013904223u;
+      state.environments.state.push_back(i % S < S - 3 ? static_cast<float>(word >> 16) - 32768
+                                                       : 0);
+    }
+    state.environments.steps.assign(16, 0);
+    state.environments.score.assign(16, 0);
+    backend->upload(state);
+    backend->update(0, config.lr);
+    const TableRecord& record = tables_of(*backend);
+    for (std::int64_t i = 0; i < 12 * 3 * kGroup; ++i) {
+      EXPECT_LT(record.rows[i], ObjectPong::kRows);
+    }
   }
-  state.environments.steps.assign(16, 0);
-  state.environments.score.assign(16, 0);
-  backend->upload(state);
-  backend->rollout(0);
-  const TableRecord& record = tables_of(*backend);
-  for (std::int64_t i = 0; i < 12 * 3 * kGroup; ++i) EXPECT_LT(record.rows[i], ObjectPong::kRows);
+}
+
+/// A value loss so steep that no scale keeps its terms in range.
+TEST(TableActorCritic, TermsOutOfRangeAreTold) {
+  Config config = pong(16);
+  config.value_coef = 3e38;
+  EXPECT_THROW(start(config)->update(0, config.lr), NumericError);
 }
 
 TEST(TableActorCritic, WhoPlaysHasNoUseForTheCritic) {
