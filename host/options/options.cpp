@@ -212,7 +212,8 @@ void validate_combinations(const Config& c) {
   require(
       !(c.normalize == Normalize::kEpisode && c.returns == ReturnKind::kFull),
       "--normalize: episode with --returns full makes every return 0; use none, scale or batch");
-  require(!(c.init == Init::kZeros && c.policy == PolicyKind::kMlp && c.init_from.empty()),
+  const bool draws = c.init_from.empty() || c.critic != Critic::kNone;  // the critic may be drawn
+  require(!(c.init == Init::kZeros && c.policy == PolicyKind::kMlp && draws),
           "--init: zeros with --policy mlp makes the gradient 0; use xavier_uniform or "
           "kaiming_uniform");
   require(!(c.horizon > 0 && c.baseline == Baseline::kTimeMean),

@@ -105,6 +105,12 @@ TEST(LearnerRules, ANormalisedAdvantageIsNotAlone) {
   EXPECT_EQ(with("18", "4", "8", "minibatch"), "nothing");
 }
 
+TEST(LearnerRules, ACriticBesideAPolicyOfAFileDoesNotBeginAsNothing) {
+  EXPECT_EQ(error({{"init-from", "run"}, {"init", "zeros"}}), "nothing");
+  EXPECT_THAT(error({{"algorithm", "ppo"}, {"init-from", "run"}, {"init", "zeros"}}),
+              HasSubstr("2 --init: zeros with --policy mlp makes the gradient 0"));
+}
+
 TEST(LearnerRules, ACriticOfPicturesSharesTheirHiddenLayer) {
   EXPECT_THAT(error({{"env", "pong"}, {"algorithm", "ppo"}, {"critic", "separate"}}),
               HasSubstr("2 --critic: separate is not offered by the pictures of pong; use shared"));
