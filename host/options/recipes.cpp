@@ -178,8 +178,11 @@ constexpr Value kPongPpo[] = {
     {"updates", "2000"},
 };
 
-constexpr Value kPongA2c[] = {{"algorithm", "a2c"}, {"horizon", "64"},      {"epochs", "1"},
-                              {"minibatches", "1"}, {"normalize", "batch"}, {"updates", "4000"}};
+// Without an entropy bonus, or with a higher rate, some runs end with a policy that always moves
+// one way.
+constexpr Value kPongA2c[] = {{"algorithm", "a2c"},     {"horizon", "64"},      {"epochs", "1"},
+                              {"minibatches", "1"},     {"normalize", "batch"}, {"lr", "0.002"},
+                              {"entropy-coef", "0.01"}, {"updates", "4000"}};
 
 // Batches of the same steps as `ppo`'s, twice as many from each rollout.
 constexpr Value kPongLarge[] = {{"envs", "512"}, {"horizon", "64"}, {"minibatches", "8"}};
@@ -205,10 +208,14 @@ constexpr Recipe kRecipes[] = {
     {"karpathy",
      "Pong from Pixels: 10 games, RMSProp, returns normalised per game; no sticky actions",
      kPongKarpathy, "pong", kPongFast},
-    {"a2c", "actor-critic: a step from each 64 steps of 64 games", kPongA2c, "pong", kPongPpo},
-    {"ppo", "proximal policy optimisation: eight steps from each 256 steps of 64 games", kPongPpo,
-     "pong"},
-    {"large", "proximal policy optimisation with 512 games", kPongLarge, "pong", kPongPpo},
+    {"a2c", "actor-critic: a step from each 64 steps of 64 games; no sticky actions", kPongA2c,
+     "pong", kPongPpo},
+    {"ppo",
+     "proximal policy optimisation: eight steps from each 256 steps of 64 games; no sticky "
+     "actions",
+     kPongPpo, "pong"},
+    {"large", "proximal policy optimisation with 512 games; no sticky actions", kPongLarge, "pong",
+     kPongPpo},
 };
 
 }  // namespace

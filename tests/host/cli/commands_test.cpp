@@ -273,7 +273,7 @@ TEST_F(CliTest, PlotDrawsARun) {
 TEST_F(CliTest, ListAndInfoTellWhatThereIs) {
   const json list = run_json({"list"}, "list");
   EXPECT_EQ(list.at("environments")[0].at("name"), "cartpole");
-  EXPECT_EQ(list.at("recipes").size(), 11u);
+  EXPECT_EQ(list.at("recipes").size(), 14u);
   EXPECT_EQ(list.at("optimizers").size(), 3u);
   const json adam = list.at("optimizers")[0], mlp = list.at("policies")[0];
   EXPECT_EQ(adam.at("defaults").at("lr"), "0.03");
