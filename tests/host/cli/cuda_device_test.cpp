@@ -75,6 +75,16 @@ TEST_F(CudaDeviceTest, SoAreThoseOfALearnerWithACritic) {
   }
 }
 
+TEST_F(CudaDeviceTest, ACriticOfPongIsLearnedOnTheCpu) {
+  const ProcessResult result =
+      run({"train", "pong", "--algorithm", "ppo", "--envs", "2", "--horizon", "8", "--minibatches",
+           "1", "--hidden", "8", "--updates", "1"});
+  EXPECT_EQ(result.code, 0);
+  EXPECT_THAT(result.err,
+              HasSubstr("lockstep: a critic of pong is learned on the CPU alone so far; "
+                        "using the CPU\n"));
+}
+
 TEST_F(CudaDeviceTest, EvaluationsAndRolloutsAreTheSame) {
   ASSERT_EQ(run(train("cpu", "r", {"--updates", "2"})).code, 0);
   const auto eval = [&](const char* device) {
