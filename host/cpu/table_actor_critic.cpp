@@ -62,8 +62,8 @@ void TableActorCritic::weigh(int) {
 void TableActorCritic::set_scales(const TableWeighSums& total) {
   double bound = 0;  // of a hidden unit's gradient
   for (int y = 0; y < kTableOutputs; ++y) {
-    const std::uint32_t bits =
-        ops_->largest(table_.padded(), learn_args_.policy.output + y * table_.padded());
+    const std::uint32_t bits = ops_->largest(
+        table_.padded(), learn_args_.policy.output + std::int64_t{y} * table_.padded());
     bound += static_cast<double>(weighed_sums_.largest[y]) *
              static_cast<double>(__builtin_bit_cast(float, bits));
     const double most =
