@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/table_critic.h"
+
 namespace lockstep {
 
 TablePixels::TablePixels(const TableFacts& facts) {
@@ -26,7 +28,7 @@ TablePixels::TablePixels(const TableFacts& facts) {
 TableShape table_shape(const TableFacts& facts, const PolicyShape& policy) {
   TableShape shape = facts.shape;
   shape.hidden = policy.H;
-  shape.outputs = policy.critic == kNoCritic ? 1 : 2;
+  shape.outputs = policy.critic == kNoCritic ? 1 : kTableOutputs;
   return shape;
 }
 

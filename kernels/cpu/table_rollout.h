@@ -6,6 +6,7 @@
 
 #include "kernels/cpu/table_game.h"
 #include "kernels/sample_action.h"
+#include "kernels/table_critic.h"
 
 namespace lockstep::cpu {
 
@@ -114,7 +115,7 @@ void table_rollout_group(const TableRolloutArgs& args, std::int64_t group,
   constexpr int W = Lanes<F>::W;
   constexpr int k = E::kObjects;
   constexpr int kPacks = kGroup / W;
-  constexpr int Y = kCritic ? 2 : 1;
+  constexpr int Y = kCritic ? kTableOutputs : 1;
   constexpr int kFarObject = k - 1;  // has most of the rows; those of the others are seldom far
   const TableView& policy = args.policy;
   const std::int64_t padded = policy.shape.padded();
@@ -139,7 +140,9 @@ void table_rollout_group(const TableRolloutArgs& args, std::int64_t group,
       game.resume(carried);
       scores.resume(args.carried, group * kGroup);
     }
-    game.look();
+  }
+  game.look();
+  if constexpr (kCritic) {
     for (int i = 0; i < k * kGroup; ++i) {
       record.rows_before[group * k * kGroup + i] =
           args.carried.fresh ? static_cast<std::uint16_t>(game.row[i / kGroup][i % kGroup])
@@ -154,7 +157,6 @@ void table_rollout_group(const TableRolloutArgs& args, std::int64_t group,
     }
     starting = 0;
   }
-  game.look();
   int t = 0;
   for (; t < args.T && alive != 0; ++t) {
     const std::int64_t step = group * record.steps.T + t;

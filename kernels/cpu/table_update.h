@@ -8,6 +8,12 @@
 
 namespace lockstep::cpu {
 
+/// Raises the bits of a magnitude to those of `value`, a float without its sign.
+LS_HD void raise_magnitude(std::uint32_t& most, float value) {
+  const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, value) & 0x7fffffffu;
+  most = bits > most ? bits : most;
+}
+
 /// optimizer_step() over parameters [0, n) of one rule. The rule is a constant, so that the loop
 /// has no branch and the compiler makes vectors of it.
 template <class F, OptimizerRule kRule>
@@ -16,15 +22,11 @@ std::uint32_t table_optimize_rule(OptimizerArgs args, std::int64_t n, const floa
                                   float* __restrict v) {
   args.rule = kRule;
   std::uint32_t most = 0;
-  const auto raise = [&](float value) {
-    const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, value) & 0x7fffffffu;
-    most = bits > most ? bits : most;
-  };
   for (std::int64_t i = 0; i < n; ++i) {
     optimizer_step(args, grad[i], parameter[i], m[i], v[i]);
-    raise(parameter[i]);
-    raise(m[i]);
-    raise(v[i]);
+    raise_magnitude(most, parameter[i]);
+    raise_magnitude(most, m[i]);
+    raise_magnitude(most, v[i]);
   }
   return most;
 }
@@ -82,10 +84,7 @@ double table_squares(std::int64_t n, const float* values) {
 template <class F>
 std::uint32_t table_largest(std::int64_t n, const float* values) {
   std::uint32_t largest = 0;
-  for (std::int64_t i = 0; i < n; ++i) {
-    const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, values[i]) & 0x7fffffffu;
-    largest = bits > largest ? bits : largest;
-  }
+  for (std::int64_t i = 0; i < n; ++i) raise_magnitude(largest, values[i]);
   return largest;
 }
 
