@@ -42,16 +42,22 @@ TEST_F(CarriedResume, IsExactInTheMiddleOfCarriedEpisodes) {
   }
 }
 
-Config pong_config() {
-  Config config = test::small_config(18, 9);
-  config.env = "pong";
+Config shared_config(std::int64_t envs) {
+  Config config = test::small_config(envs, 9);
   config.until_score = 1e9;
   config.algorithm = Algorithm::kPpo;
   config.critic = Critic::kShared;
+  config.horizon = 7;
+  config.baseline = Baseline::kNone;
+  return config;
+}
+
+Config pong_config() {
+  Config config = shared_config(18);
+  config.env = "pong";
   config.horizon = 40;
   config.frame_skip = {20, 20};  // games of some hundred steps
   config.repeat_action_probability = 0.25;
-  config.baseline = Baseline::kNone;
   config.minibatches = 2;
   config.lr = 3e-3;
   return config;
@@ -63,12 +69,7 @@ TEST_F(CarriedResume, IsExactInTheMiddleOfGames) {
 }
 
 TEST_F(CarriedResume, GoesOnFromBeforeTheFirstUpdateWithACritic) {
-  config = test::small_config(18, 9);
-  config.until_score = 1e9;
-  config.algorithm = Algorithm::kPpo;
-  config.critic = Critic::kShared;
-  config.horizon = 7;
-  config.baseline = Baseline::kNone;
+  config = shared_config(18);
   config.time_limit = 1e-12;  // reached before anything is done
   config.out = (scratch / "parts").string();
   Engine(config).train();
@@ -82,12 +83,7 @@ TEST_F(CarriedResume, GoesOnFromBeforeTheFirstUpdateWithACritic) {
 }
 
 TEST_F(CarriedResume, RefusesEnvironmentsThatAreNoneOfTheRun) {
-  config = test::small_config(5, 9);
-  config.until_score = 1e9;
-  config.algorithm = Algorithm::kPpo;
-  config.critic = Critic::kShared;
-  config.horizon = 7;
-  config.baseline = Baseline::kNone;
+  config = shared_config(5);
   const Checkpoint whole = load_checkpoint(run_whole(3) / "checkpoints/last");
   const PolicyShape shape = policy_shape(config, find_environment(config.env));
   const auto error = [&](const auto& change) {
