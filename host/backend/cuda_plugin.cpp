@@ -101,13 +101,6 @@ std::string obstacle(const CudaSupport& support, int number, const char* name) {
   return support.plugin->obstacle(number, name);
 }
 
-bool has_objects(const char* name) {
-  for (const EnvironmentEntry& entry : environment_entries()) {
-    if (std::strcmp(entry.facts->name, name) == 0) return entry.has_objects();
-  }
-  return false;
-}
-
 }  // namespace
 
 std::string cuda_plugin_build() {
@@ -133,7 +126,8 @@ DeviceChoice choose_device(const std::string& device, const char* name) {
 }
 
 DeviceChoice choose_device(const Config& config, const char* name) {
-  if (config.critic == Critic::kNone || config.device == "cpu" || !has_objects(name)) {
+  if (config.critic == Critic::kNone || config.device == "cpu" ||
+      !find_environment(name).has_objects()) {
     return choose_device(config.device, name);
   }
   const std::string reason =
